@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BACKEND_ADAPTERS_H
+#define BACKEND_ADAPTERS_H
+
+#include <kickcall/backend.h>
+#include <backend/reference/ref.h>
+
+/* The ways to reach a back-end. Each returns a back-end that is not open yet, or NULL with err. */
+
+/* The reference back-end in this process, by function calls (sim). config is copied. */
+struct kc_backend *kc_backend_new_inproc(const struct kc_ref_config *config, struct kc_err *err);
+/* The same behind a simulated byte stream: messages are bytes, and may be malformed (sim). */
+struct kc_backend *kc_backend_new_stream(const struct kc_ref_config *config, struct kc_err *err);
+/* The same in a child process behind a socket pair, with real eventfds (live). */
+struct kc_backend *kc_backend_new_forked(const struct kc_ref_config *config, struct kc_err *err);
+
+/* A back-end that somebody else serves: connect to it (listen = false) or wait for it to connect. */
+struct kc_backend *kc_backend_new_socket(const char *path, bool listen, struct kc_err *err);
+
+struct kc_spawn_config {
+	char *const *argv;		/* "{socket}" and "{dir}" in arguments are replaced */
+	bool listen;			/* kickcall listens, the back-end connects */
+	int64_t start_timeout_ns;	/* until the socket answers */
+	const char *dir;		/* private scratch directory; must exist */
+};
+/* A command of ours: started by the first open, and again by an open after it ended. */
+struct kc_backend *kc_backend_new_spawned(const struct kc_spawn_config *config, struct kc_err *err);
+/* The end of what a spawned process wrote to stderr; "" if there is none. */
+const char *kc_backend_stderr_tail(struct kc_backend *be);
+
+#endif

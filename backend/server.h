@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BACKEND_SERVER_H
+#define BACKEND_SERVER_H
+
+#include <backend/channel.h>
+#include <backend/reference/ref.h>
+
+/*
+ * A small vhost-user server around the reference back-end: reads messages from a channel, lets the
+ * reference carry them out, writes replies and acks.
+ */
+struct kc_server;
+
+/* Borrows ref, takes ch. */
+struct kc_server *kc_server_new(struct kc_ref *ref, struct kc_channel *ch, struct kc_err *err);
+void kc_server_free(struct kc_server *s);
+/* One message or one piece of ring work: 1 something was done, 0 idle, -EPIPE the session is over. */
+int kc_server_step(struct kc_server *s);
+/* Serves until the front-end goes away (0) or stop_fd becomes readable (0; -1: no such fd). -errno. */
+int kc_server_run(struct kc_server *s, int stop_fd);
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef GUEST_MODEL_PORT_H
+#define GUEST_MODEL_PORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <kickcall/err.h>
+#include <guest_model/split.h>
+
+/*
+ * A port knows one device type: it turns a request's *shape* into a payload that the device accepts,
+ * and knows what must come back. Ring scenarios speak of shapes only, so they run on any device.
+ */
+enum kc_dir { KC_DIR_ANY, KC_DIR_OUT, KC_DIR_IN };	/* which way the bulk of the data goes */
+
+#define KC_CUTS_MAX	16
+#define KC_SHAPE_SEGS_MAX 32768u
+
+struct kc_shape {
+	enum kc_dir dir;
+	uint32_t descriptors;		/* exactly so many; 0: the device's natural number */
+	uint32_t data;			/* bytes of data (rounded up to what the device takes); 0: natural */
+	/* Byte positions at which the readable part is cut into descriptors, ascending, beside or
+	 * instead of the natural cuts; and the same for the writable part, counted from its start.
+	 * Negative positions count from the end. */
+	int32_t cut_out[KC_CUTS_MAX];
+	unsigned ncut_out;
+	int32_t cut_in[KC_CUTS_MAX];
+	unsigned ncut_in;
+	bool one_piece;			/* as few descriptors as possible: one readable, one writable */
+	bool every_byte;		/* one descriptor per byte of header and status (data stays natural) */
+	bool indirect;
+	enum kc_place place;		/* of the largest buffer */
+	/* Device-specific, by the port's own words (blk: "read", "write", "flush", "get-id", "type N",
+	 * "sector N", "reserved N", ...). */
+	const char *words;		/* NULL: none */
+};
+
+struct kc_port;
+
+/* A request in flight. Owned by the port; freed by kc_port_release. */
+struct kc_request {
+	struct kc_seg *segs;
+	unsigned nsegs;
+	bool indirect;
+	uint32_t readable, writable;	/* bytes in all */
+	uint32_t len_expected;		/* used.len that a right device reports (level SHOULD), ~0 unknown */
+	uint32_t len_min;		/* bytes that must at least have been written when it succeeds */
+	void *priv;			/* the port's */
+	char what[96];			/* "blk read sector 8, 512 bytes" */
+	uint64_t serial;		/* counts up from 1 on a port */
+	uint64_t *to_free;		/* gpa of the allocations behind segs */
+	unsigned nto_free;
+};
+
+/* What the finished request's bytes say. */
+enum kc_payload_verdict {
+	KC_PAYLOAD_RIGHT,
+	KC_PAYLOAD_WRONG,		/* why says which byte, expected and actual */
+	KC_PAYLOAD_FAILED,		/* the device refused it in its own protocol; status in *code */
+};
+
+struct kc_port_env {
+	struct kc_mem *mem;
+	struct kc_err err;
+	uint64_t features;		/* negotiated */
+	const uint8_t *config;		/* device configuration as read, config_len bytes */
+	unsigned config_len;
+	uint32_t ring_max_chain;	/* descriptors that ring and peer allow in one chain */
+	uint64_t seed;			/* for data and poison */
+	bool poison_flip;		/* second run with the complementary poison */
+	bool writes_allowed;		/* storage may be overwritten */
+	int contents;			/* what storage holds at first: enum kc_contents */
+	bool writes_dropped;		/* writes are accepted and forgotten (a null device) */
+	uint64_t private_slot;		/* which part of the storage this scenario may write */
+};
+enum kc_contents { KC_CONTENTS_UNKNOWN, KC_CONTENTS_PATTERN, KC_CONTENTS_ZEROES };
+/* The pattern of KC_CONTENTS_PATTERN: byte `offset` of the storage. */
+static inline uint8_t kc_storage_pattern(uint64_t offset)
+{
+	uint64_t x = (offset / 8 + 1) * 0x9e3779b97f4a7c15ull;
+
+	x ^= x >> 29;
+	x *= 0xbf58476d1ce4e5b9ull;
+	return (uint8_t)(x >> (8 * (offset % 8)));
+}
+
+struct kc_port_ops {
+	const char *device;		/* "blk", "loopback" */
+	uint32_t virtio_id;		/* 0: none of the specification's */
+	uint64_t features;		/* device-type bits the driver understands */
+	unsigned config_len;		/* bytes of device configuration it reads; 0 none */
+	struct kc_port *(*open)(const struct kc_port_env *env, struct kc_err *err);
+	void (*close)(struct kc_port *p);
+	/* NULL with err: -EINVAL in *code for a shape that the device cannot take (a skip), -ENOMEM. */
+	struct kc_request *(*make)(struct kc_port *p, const struct kc_shape *shape, int *code,
+				   struct kc_err *err);
+	/* After the used entry: compares, and learns what the storage holds now. */
+	enum kc_payload_verdict (*check)(struct kc_port *p, struct kc_request *r, uint32_t used_len,
+					 int *code, struct kc_err *why);
+	void (*release)(struct kc_port *p, struct kc_request *r);
+	/* Descriptors the device allows in one chain beside the ring's limit (blk: seg_max + 2); 0: no limit. */
+	uint32_t (*max_descriptors)(struct kc_port *p);
+	const char *(*code_name)(int code);	/* "OK", "IOERR", ... */
+};
+
+struct kc_port {
+	const struct kc_port_ops *ops;
+	struct kc_port_env env;
+	void *priv;
+};
+
+extern const struct kc_port_ops kc_port_blk;
+extern const struct kc_port_ops kc_port_loopback;
+/* NULL if unknown. */
+const struct kc_port_ops *kc_port_by_name(const char *device);
+extern const struct kc_port_ops *const kc_ports[];	/* NULL-terminated */
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef GUEST_MODEL_RAW_H
+#define GUEST_MODEL_RAW_H
+
+#include <stdint.h>
+#include <kickcall/ring.h>
+#include <guest_model/split.h>
+
+/*
+ * A hostile driver's pen: writes any field of a split ring, any value, any time. Nothing is checked
+ * but that the place exists; the books of the well-behaved driver do not learn of it.
+ */
+int kc_raw_desc(struct kc_split *vq, uint32_t i, struct kc_desc d);
+int kc_raw_desc_at(struct kc_mem *m, uint64_t table_gpa, uint32_t i, struct kc_desc d);
+int kc_raw_avail_idx(struct kc_split *vq, uint16_t idx);
+int kc_raw_avail_flags(struct kc_split *vq, uint16_t flags);
+int kc_raw_avail_ring(struct kc_split *vq, uint32_t slot, uint16_t head);
+int kc_raw_used_event(struct kc_split *vq, uint16_t event);
+int kc_raw_used_idx(struct kc_split *vq, uint16_t idx);
+int kc_raw_used_flags(struct kc_split *vq, uint16_t flags);
+int kc_raw_avail_event(struct kc_split *vq, uint16_t event);
+int kc_raw_used_ring(struct kc_split *vq, uint32_t slot, uint32_t id, uint32_t len);
+/* Puts head into the next available slot and publishes it, as if it were a proper chain. */
+int kc_raw_offer(struct kc_split *vq, uint16_t head);
+
+#endif

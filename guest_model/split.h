@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef GUEST_MODEL_SPLIT_H
+#define GUEST_MODEL_SPLIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <kickcall/ring.h>
+#include <sim/mem.h>
+
+/*
+ * The driver's side of a split virtqueue.
+ *
+ * It obeys every driver rule of the specification; what breaks rules on purpose is guest_model/raw.h.
+ * It believes nothing the device says: an impossible used entry is an error to the caller and leaves
+ * the driver's own books unchanged.
+ */
+struct kc_seg {
+	uint64_t gpa;
+	uint32_t len;
+	bool write;			/* device-writable */
+};
+
+/* A request's buffers in chain order: readable ones first (VQ-SPLIT-DESC-DRV, 2.7.4.2). */
+struct kc_chain {
+	const struct kc_seg *segs;
+	unsigned nsegs;			/* > 0 */
+	bool indirect;			/* all segments in one table, one ring slot */
+};
+
+struct kc_split_slot;			/* the driver's private record of a head */
+
+struct kc_split {
+	struct kc_mem *mem;
+	uint32_t size;
+	uint64_t desc, avail, used;	/* gpa */
+	bool event_idx;
+	uint16_t avail_idx;		/* next entry to write, free-running */
+	uint16_t published_idx;		/* what avail->idx holds */
+	uint16_t kicked_idx;		/* published_idx when kick_needed last said yes or no */
+	uint16_t used_idx;		/* next used entry to read, free-running */
+	uint16_t free_head;
+	uint32_t nfree;
+	struct kc_split_slot *slots;	/* size entries */
+	struct kc_split_slot *pending;	/* added, not published: cleared by publish */
+	void *desc_host, *avail_host, *used_host;
+};
+
+struct kc_split_config {
+	uint32_t size;			/* power of two, 1..32768 */
+	uint64_t desc, avail, used;	/* gpa; each part inside one region */
+	uint16_t from;			/* first value of both indices */
+	bool event_idx;
+};
+
+/* Zeroes the three parts and sets both indices to `from`. -EINVAL, -EFAULT, -ENOMEM. */
+int kc_split_init(struct kc_split *vq, struct kc_mem *mem, const struct kc_split_config *c);
+void kc_split_fini(struct kc_split *vq);
+
+/*
+ * Puts the chain into descriptors and its head into the next free available slot; the device sees
+ * nothing before kc_split_publish. token (not NULL) comes back with the used entry. *head gets the
+ * head descriptor.
+ * -ENOSPC when the chain does not fit: nothing on the ring has changed. -ENOMEM: no memory for an
+ * indirect table. -EINVAL: no segments, or a readable one after a writable one.
+ */
+int kc_split_add(struct kc_split *vq, const struct kc_chain *chain, void *token, uint16_t *head);
+/* Moves avail->idx over everything added since (release, (A)). Returns how many were published. */
+unsigned kc_split_publish(struct kc_split *vq);
+
+/* After publish: does the device want a kick (VQ-SPLIT-ANS-DRV-03..06)? Full barrier first, (C). */
+bool kc_split_kick_needed(struct kc_split *vq);
+
+struct kc_used {
+	uint16_t head;
+	uint32_t len;
+	void *token;
+};
+/* 1 and *u, 0 when there is none, -EPROTO for an impossible entry (u->head/len as read; the entry is
+ * skipped), -EOVERFLOW when used->idx is ahead of what was published (nothing is consumed). */
+int kc_split_reap(struct kc_split *vq, struct kc_used *u);
+/* used->idx as the device last wrote it. */
+uint16_t kc_split_used_idx(const struct kc_split *vq);
+
+/* Suppression. With event_idx: used_event; else avail->flags. Full barrier after the store, (D). */
+void kc_split_set_used_event(struct kc_split *vq, uint16_t event);
+void kc_split_set_no_interrupt(struct kc_split *vq, bool on);
+/* Asks for a call at the next used entry, and re-checks: true if entries are already there. */
+bool kc_split_arm(struct kc_split *vq);
+
+/* Heads in flight (published and not reaped), and free descriptors. */
+unsigned kc_split_in_flight(const struct kc_split *vq);
+
+#endif

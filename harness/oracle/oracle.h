@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef HARNESS_ORACLE_ORACLE_H
+#define HARNESS_ORACLE_ORACLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <kickcall/backend.h>
+#include <sim/mem.h>
+#include <sim/sched.h>
+#include <sim/trace.h>
+
+/*
+ * The oracle watches rings, memory, eventfds and messages, decides nothing, and accuses.
+ *
+ * It keeps books of its own: it walks chains in guest memory itself when the driver publishes, reads
+ * used rings itself, computes event windows itself, and keeps a copy of guest memory to which only
+ * kickcall's own writes are applied. It shares layouts and accessors with driver and back-end
+ * (kickcall/ring.h), never an algorithm.
+ *
+ * Events come in here; each is passed to every point (oracle/NN_name.c), which may accuse.
+ */
+struct kc_oracle;
+
+struct kc_oracle_config {
+	struct kc_mem *mem;
+	enum kc_mode mode;
+	struct kc_trace *trace;		/* may be NULL */
+	struct kc_backend *be;		/* for pid and /proc; may be NULL in unit tests */
+	/* A clause was broken. message is one sentence with expected and actual. */
+	void (*accuse)(void *ctx, const char *clause, const char *message);
+	void *ctx;
+};
+
+struct kc_oracle *kc_oracle_new(const struct kc_oracle_config *c);
+void kc_oracle_free(struct kc_oracle *o);
+
+struct kc_oracle_queue {
+	uint32_t size;
+	uint64_t desc, avail, used;	/* gpa */
+	uint16_t avail_base;		/* next available index of the device */
+	bool event_idx;			/* negotiated */
+	bool indirect;			/* negotiated */
+	bool in_order;			/* negotiated */
+	bool has_call;			/* false: the back-end was told to expect polling */
+};
+
+/* A session begins: features as negotiated may still change until a queue starts. */
+void kc_oracle_session_start(struct kc_oracle *o);
+/* The connection is gone or was closed; orderly: kickcall closed it. */
+void kc_oracle_session_end(struct kc_oracle *o, bool orderly);
+/* Protocol features in force, for the grammar of replies. */
+void kc_oracle_protocol_features(struct kc_oracle *o, uint64_t acked);
+
+void kc_oracle_queue_start(struct kc_oracle *o, unsigned qi, const struct kc_oracle_queue *q);
+/* The GET_VRING_BASE request is about to be sent / its reply has come (a barrier). */
+void kc_oracle_queue_stopping(struct kc_oracle *o, unsigned qi);
+void kc_oracle_queue_stopped(struct kc_oracle *o, unsigned qi, uint32_t base);
+void kc_oracle_queue_enable(struct kc_oracle *o, unsigned qi, bool enabled);
+/* A device reset was acknowledged: as if every queue had stopped, with no base known. */
+void kc_oracle_reset(struct kc_oracle *o);
+
+/* The driver moved avail->idx (and what it names is in memory). */
+void kc_oracle_published(struct kc_oracle *o, unsigned qi);
+/* The driver wrote used_event or avail->flags, and its full barrier has passed. */
+void kc_oracle_suppression(struct kc_oracle *o, unsigned qi);
+/* A kick reached the eventfd. */
+void kc_oracle_kicked(struct kc_oracle *o, unsigned qi);
+/* n signals were seen on the call eventfd (live: coalesced ones count once). */
+void kc_oracle_called(struct kc_oracle *o, unsigned qi, uint64_t n);
+/* The error eventfd was seen signalled. */
+void kc_oracle_ring_error(struct kc_oracle *o, unsigned qi);
+/* The driver has taken the used entry of this head: its buffers are its own again. Call before they
+ * are freed or rewritten. */
+void kc_oracle_reaped(struct kc_oracle *o, unsigned qi, uint16_t head);
+/* kickcall wrote guest memory (kc_mem.wrote). ctx is the oracle. */
+void kc_oracle_guest_wrote(void *ctx, uint64_t gpa, const void *buf, size_t len);
+/* Every message; out: sent by kickcall. Raw bytes that are no message are told with NULL. */
+void kc_oracle_message(struct kc_oracle *o, const struct kc_msg *m, bool out);
+
+/* Looks at memory now. Cheap when nothing moved; called after every switch (sim) or poll (live). */
+void kc_oracle_observe(struct kc_oracle *o);
+/* Compares all of guest memory with the copy (canaries, driver-owned areas). */
+void kc_oracle_verify_memory(struct kc_oracle *o);
+/* sim: nothing can run any more. What is due and has not come is missing, proved. */
+void kc_oracle_quiet(struct kc_oracle *o);
+/* The end of the scenario: verifies memory and closes the books. */
+void kc_oracle_finish(struct kc_oracle *o);
+
+/* What the books say, for `expect` and reports. */
+struct kc_oracle_view {
+	bool started, enabled;
+	bool malformed;			/* the driver broke the ring's rules since start */
+	uint64_t offered;		/* chains since start */
+	uint64_t used;			/* used entries since start */
+	uint16_t used_idx;		/* as last seen in memory */
+	uint64_t calls;			/* signals since start */
+	uint64_t kicks;
+	uint64_t errors;		/* error eventfd signals */
+	bool call_due;			/* entries were used whose call is due and has not been seen */
+	uint64_t calls_due;		/* how often a call became due since start */
+	uint64_t calls_spurious;	/* calls that were not due (first after start excepted) */
+};
+void kc_oracle_view(const struct kc_oracle *o, unsigned qi, struct kc_oracle_view *v);
+/* live: bytes inside the first used.len that still hold their poison. If > 0 the same scenario must be
+ * run with the complementary poison before anyone is accused (VQ-SPLIT-USED-DEV-02). */
+uint64_t kc_oracle_suspicions(const struct kc_oracle *o, char *first, size_t cap);
+/* The ring's state as a picture in text, for failure reports. */
+void kc_oracle_picture(const struct kc_oracle *o, unsigned qi, FILE *out);
+
+#endif

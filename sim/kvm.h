@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef SIM_KVM_H
+#define SIM_KVM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <linux/kvm.h>
+#include <kickcall/evfd.h>
+
+/*
+ * KVM's eventfds as a model: ioeventfds on two buses, irqfds, and GSI routing to MSI.
+ *
+ * Semantics and errno follow the real KVM (docs/ARCHITECTURE.md, "The KVM model"). Flags and
+ * struct field meanings are those of linux/kvm.h; eventfds are objects instead of numbers.
+ */
+struct kc_kvm;
+
+enum kc_bus { KC_BUS_PIO, KC_BUS_MMIO };
+
+struct kc_ioeventfd {
+	uint64_t datamatch;
+	uint64_t addr;
+	uint32_t len;			/* 1, 2, 4, 8, or 0: any length */
+	uint32_t flags;			/* KVM_IOEVENTFD_FLAG_* */
+	struct kc_evfd *evfd;		/* borrowed; the model takes a reference of its own */
+};
+
+struct kc_irqfd {
+	uint32_t gsi;
+	uint32_t flags;			/* KVM_IRQFD_FLAG_* */
+	struct kc_evfd *evfd;
+	struct kc_evfd *resample;	/* with KVM_IRQFD_FLAG_RESAMPLE */
+};
+
+struct kc_msi {
+	uint64_t addr;
+	uint32_t data;
+};
+
+/* deliver is the vCPU's local APIC: called once per interrupt. */
+struct kc_kvm *kc_kvm_new(void (*deliver)(void *ctx, struct kc_msi msi), void *ctx);
+void kc_kvm_free(struct kc_kvm *k);
+
+/* Assign or (KVM_IOEVENTFD_FLAG_DEASSIGN) deassign. 0, -EEXIST, -ENOENT, -EINVAL. */
+int kc_kvm_ioeventfd(struct kc_kvm *k, const struct kc_ioeventfd *io);
+/* Assign or deassign. 0, -EBUSY, -EINVAL. An already signalled eventfd interrupts at once and is not
+ * drained. */
+int kc_kvm_irqfd(struct kc_kvm *k, const struct kc_irqfd *irq);
+/* gsi -> MSI; msi NULL removes the route. Takes effect from the next signal. */
+int kc_kvm_set_route(struct kc_kvm *k, uint32_t gsi, const struct kc_msi *msi);
+
+/* A vCPU's write. true: an ioeventfd swallowed it (its counter rose by 1, no exit to userspace). */
+bool kc_kvm_write(struct kc_kvm *k, enum kc_bus bus, uint64_t addr, uint32_t len, uint64_t value);
+
+/* End of interrupt for a GSI: drops the line and signals every resamplefd of that GSI. */
+void kc_kvm_eoi(struct kc_kvm *k, uint32_t gsi);
+/* Real eventfds have no listener: drains those that are readable and interrupts. Returns how many. */
+unsigned kc_kvm_poll(struct kc_kvm *k);
+/* Pollable descriptors of all irqfds (real ones): fills at most cap, returns how many. */
+unsigned kc_kvm_pollfds(const struct kc_kvm *k, int *fds, unsigned cap);
+
+/* For tests and reports. */
+struct kc_kvm_stats {
+	uint64_t io_hits;		/* writes swallowed by an ioeventfd */
+	uint64_t io_exits;		/* writes that went to userspace */
+	uint64_t irqs;			/* interrupts delivered */
+	uint64_t irqs_lost;		/* signals on a GSI without a route */
+};
+const struct kc_kvm_stats *kc_kvm_stats(const struct kc_kvm *k);
+
+#endif

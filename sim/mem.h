@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef SIM_MEM_H
+#define SIM_MEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <kickcall/err.h>
+
+/*
+ * Guest memory: several regions, each a memfd of its own, with gaps between some of them. An address
+ * is a guest-physical one (gpa) everywhere; `uva` is the user address that a VMM would announce for
+ * it, chosen so that gpa, uva, file offset and this process' own pointers are all different numbers.
+ *
+ * All memory is filled with a pattern at start, so that every byte is a canary until it is used.
+ * Everything that kickcall writes goes through kc_mem_write or kc_mem_wrote, which tell the watcher:
+ * whatever changes otherwise was the device. Buffers come from kc_mem_alloc with untouched guard
+ * bytes on both sides.
+ */
+#define KC_MEM_REGIONS_MAX	8
+#define KC_MEM_GUARD		16u	/* untouched bytes on each side of an allocation */
+
+struct kc_region {
+	uint64_t gpa;
+	uint64_t size;		/* bytes */
+	uint64_t uva;
+	uint64_t fd_offset;	/* of the region's first byte in its memfd */
+	int memfd;
+	uint8_t *host;		/* this process' mapping */
+};
+
+struct kc_mem {
+	struct kc_region regions[KC_MEM_REGIONS_MAX];
+	unsigned nregions;
+	void (*wrote)(void *ctx, uint64_t gpa, const void *buf, size_t len);	/* may be NULL */
+	void *wrote_ctx;
+	void *heap;		/* the allocator's own */
+};
+
+struct kc_mem_layout_row {
+	uint64_t gpa;
+	uint64_t size;
+	uint64_t fd_offset;
+};
+
+/* The layout of most scenarios: low memory, a gap, then two regions that touch (the last two share
+ * a border, so that a buffer may cross it). */
+extern const struct kc_mem_layout_row kc_mem_default_layout[];
+extern const unsigned kc_mem_default_regions;
+
+int kc_mem_init(struct kc_mem *m, const struct kc_mem_layout_row *rows, unsigned nrows,
+		struct kc_err *err);
+void kc_mem_fini(struct kc_mem *m);
+/* The fill pattern's byte at gpa. */
+uint8_t kc_mem_pattern(uint64_t gpa);
+
+/* Host pointer to [gpa, gpa + len) if it lies in one region, else NULL. */
+void *kc_mem_host(const struct kc_mem *m, uint64_t gpa, uint64_t len);
+/* Region that holds gpa, or NULL. */
+const struct kc_region *kc_mem_region(const struct kc_mem *m, uint64_t gpa);
+/* gpa -> uva; 0 if outside all regions. */
+uint64_t kc_mem_uva(const struct kc_mem *m, uint64_t gpa);
+
+/* May cross from one region into an adjacent one. -EFAULT if any byte is outside (nothing written). */
+int kc_mem_write(struct kc_mem *m, uint64_t gpa, const void *buf, size_t len);
+int kc_mem_read(const struct kc_mem *m, uint64_t gpa, void *buf, size_t len);
+/* For atomic stores made through a host pointer: tells the watcher what was stored. */
+void kc_mem_wrote(struct kc_mem *m, uint64_t gpa, const void *buf, size_t len);
+
+/* Where an allocation shall lie. */
+enum kc_place {
+	KC_PLACE_ANY,
+	KC_PLACE_REGION_END,	/* its last byte is the last byte of a region that a gap follows */
+	KC_PLACE_ACROSS,	/* it crosses the border of the two adjacent regions, half on each side */
+	KC_PLACE_LOW,		/* in the first region */
+	KC_PLACE_PAGE_END,	/* its last byte is the last byte of a page */
+};
+/* 0 and *gpa, or -ENOMEM (the special places hold one allocation at a time). len 0 is allowed. */
+int kc_mem_alloc(struct kc_mem *m, uint64_t len, uint64_t align, enum kc_place place, uint64_t *gpa);
+void kc_mem_free(struct kc_mem *m, uint64_t gpa);
+
+#endif

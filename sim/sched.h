@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef SIM_SCHED_H
+#define SIM_SCHED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <common/rng.h>
+
+/*
+ * Who runs next, and what time it is.
+ *
+ * In sim mode guest and back-end are coroutines on one thread; time is virtual and every choice is
+ * drawn from one seed. When no actor can run and somebody still waits, that is a proof: nothing will
+ * ever happen, and the waiter is told -EDEADLK at once. In live mode there is one actor, the guest;
+ * waiting means polling real descriptors against a real deadline.
+ *
+ * This is the seam for weak memory: kc_sched_point may be called from anywhere on an actor's stack,
+ * and the switch hook runs between actors, which is where store buffers are applied and un-applied.
+ */
+enum kc_mode { KC_MODE_SIM, KC_MODE_LIVE };
+
+struct kc_sched;
+
+struct kc_sched *kc_sched_new(enum kc_mode mode, uint64_t seed);
+/* Actors that have not returned are abandoned with their stacks. */
+void kc_sched_free(struct kc_sched *s);
+
+enum kc_mode kc_sched_mode(const struct kc_sched *s);
+struct kc_rng *kc_sched_rng(struct kc_sched *s);
+/* Nanoseconds since the start of the scenario: virtual in sim, CLOCK_MONOTONIC in live. */
+int64_t kc_sched_now(const struct kc_sched *s);
+
+/* Sim: adds an actor; fn runs when the scheduler first chooses it. The caller of everything else is
+ * actor 0, the guest. name must outlive s. */
+int kc_sched_spawn(struct kc_sched *s, const char *name, void (*fn)(void *arg), void *arg);
+
+/* A scheduling point: in sim another runnable actor may run now. No-op in live. */
+void kc_sched_point(struct kc_sched *s);
+
+/*
+ * Suspends the calling actor until pred(arg). 0; -ETIMEDOUT when timeout_ns passed (timeout_ns < 0:
+ * no limit); -EDEADLK in sim when no actor can run any more (virtual time then jumps to the earliest
+ * timeout first, if there is one and somebody asked for it with kc_sched_wait_timer).
+ * pred must be cheap and without effect; it is called often.
+ */
+int kc_sched_wait(struct kc_sched *s, bool (*pred)(void *arg), void *arg, int64_t timeout_ns);
+
+/* Sim: runs the others until none can run any more. Live: returns when pred-less quiet is given by
+ * the quiet callback (see kc_sched_set_quiet), or after timeout_ns: 0 or -ETIMEDOUT. */
+int kc_sched_quiesce(struct kc_sched *s, int64_t timeout_ns);
+/* Live: asked whether the peer is quiet (all its threads sleep and its CPU time stands still). */
+void kc_sched_set_quiet(struct kc_sched *s, bool (*quiet)(void *ctx), void *ctx);
+
+/* Called after every switch back to the guest (sim) and at every poll (live): KVM drains call
+ * eventfds here, the oracle looks at memory. */
+void kc_sched_set_observer(struct kc_sched *s, void (*fn)(void *ctx), void *ctx);
+/* Live: descriptors whose readiness ends a poll early. fds[i] < 0 are skipped. The callback fills at
+ * most cap entries and returns how many. */
+void kc_sched_set_pollfds(struct kc_sched *s, unsigned (*fn)(void *ctx, int *fds, unsigned cap),
+			  void *ctx);
+/* Signature of kc_wait_fn, for a back-end's blocking exchange. ctx is the scheduler. */
+int kc_sched_wait_fn(void *s, bool (*pred)(void *arg), void *arg, int64_t timeout_ns);
+
+#endif
