@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <kickcall/err.h>
+#include <kickcall/storage.h>
 #include <guest_model/split.h>
 
 /*
@@ -75,15 +76,7 @@ struct kc_port_env {
 	uint64_t private_slot;		/* which part of the storage this scenario may write */
 };
 enum kc_contents { KC_CONTENTS_UNKNOWN, KC_CONTENTS_PATTERN, KC_CONTENTS_ZEROES };
-/* The pattern of KC_CONTENTS_PATTERN: byte `offset` of the storage. */
-static inline uint8_t kc_storage_pattern(uint64_t offset)
-{
-	uint64_t x = (offset / 8 + 1) * 0x9e3779b97f4a7c15ull;
-
-	x ^= x >> 29;
-	x *= 0xbf58476d1ce4e5b9ull;
-	return (uint8_t)(x >> (8 * (offset % 8)));
-}
+/* KC_CONTENTS_PATTERN is kc_storage_pattern (kickcall/storage.h). */
 
 struct kc_port_ops {
 	const char *device;		/* "blk", "loopback" */
