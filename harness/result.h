@@ -8,6 +8,8 @@
 #include <jansson.h>
 #include <kickcall/err.h>
 
+#define KC_VERSION	"0.1.0"
+
 /* Verdicts, mildest first: the verdict of a test is the worst of its parts. */
 enum kc_verdict {
 	KC_PASS,
@@ -55,9 +57,12 @@ struct kc_result {
 	int64_t duration_us;
 };
 
-void kc_result_fini(struct kc_result *r);
-/* Complete, detail included: how a worker hands its result to the parent. */
+void kc_result_fini(struct kc_result *r);	/* r itself stays the caller's, all zero */
+/* Complete, detail included: how a worker hands its result to the parent. A new reference, or NULL
+ * (no memory). An absent string is "". Bytes that are no UTF-8 become '?'. */
 json_t *kc_result_to_json(const struct kc_result *r);
+/* Fills *r, whose old contents are not looked at. "" becomes NULL, but id, title and variant are
+ * never NULL. 0, -ENOMEM, -EPROTO (r is then all zero). */
 int kc_result_from_json(struct kc_result *r, const json_t *j, struct kc_err *err);
 
 /* What a run was made of, for the reports. */
@@ -82,11 +87,14 @@ struct kc_report {
 
 /* Counts verdicts from results. */
 void kc_report_count(struct kc_report *rep);
-/* 0 no MUST failed, 1 fail/xpass (or warn with strict), 3 error, 77 nothing could be run. */
+/* 0 no MUST failed, 1 fail/xpass (or warn with strict), 3 error (whatever else), 77 nothing could be
+ * run. */
 int kc_report_exit_status(const struct kc_report *rep, bool strict);
-/* The schema-1 object of the JSON report, one object and a newline. */
+/* The schema-1 object of the JSON report, one object and a newline; counts must be up to date. Built
+ * in memory first, so that out gets all of it or, on error, nothing. 0, -ENOMEM, -EIO. */
 int kc_report_json(const struct kc_report *rep, FILE *out);
-/* Failures in full, then a table of counts. verbose: every test in a line of its own. */
+/* Failures in full, warnings by clause, known failures, skips by reason, then one line of counts
+ * (which must be up to date). verbose: every test in a line of its own first. 0 or -EIO. */
 int kc_report_text(const struct kc_report *rep, FILE *out, bool verbose, bool colour);
 /* One test as the report prints it, for progress with -v and for failures. */
 void kc_result_text(const struct kc_result *r, FILE *out, bool colour);
