@@ -75,8 +75,11 @@ enum kc_place {
 	KC_PLACE_LOW,		/* in the first region */
 	KC_PLACE_PAGE_END,	/* its last byte is the last byte of a page */
 };
-/* 0 and *gpa, or -ENOMEM (the special places hold one allocation at a time). len 0 is allowed. */
+/* 0 and *gpa; -ENOMEM, also where a special place cannot hold len at that alignment (each holds one
+ * allocation at a time); -EINVAL if align is no power of two up to 65536 (0 means 1). len 0 is
+ * allowed. Addresses repeat from run to run; page 0 is never given. */
 int kc_mem_alloc(struct kc_mem *m, uint64_t len, uint64_t align, enum kc_place place, uint64_t *gpa);
+/* The bytes stay as they are, and it takes a while until they are given away again. gpa 0 is allowed. */
 void kc_mem_free(struct kc_mem *m, uint64_t gpa);
 
 #endif
