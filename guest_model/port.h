@@ -83,6 +83,8 @@ struct kc_port_ops {
 	uint32_t virtio_id;		/* 0: none of the specification's */
 	uint64_t features;		/* device-type bits the driver understands */
 	unsigned config_len;		/* bytes of device configuration it reads; 0 none */
+	const char *payload_clause;	/* broken when check says KC_PAYLOAD_WRONG */
+	const char *len_clause;		/* broken when used.len is not len_expected */
 	struct kc_port *(*open)(const struct kc_port_env *env, struct kc_err *err);
 	void (*close)(struct kc_port *p);
 	/* NULL with err: -EINVAL in *code for a shape that the device cannot take (a skip), -ENOMEM. */

@@ -8,7 +8,8 @@
 
 /*
  * A hostile driver's pen: writes any field of a split ring, any value, any time. Nothing is checked
- * but that the place exists; the books of the well-behaved driver do not learn of it.
+ * but that the place exists (-EINVAL: no such entry, -EFAULT: no such memory); the books of the
+ * well-behaved driver do not learn of it.
  */
 int kc_raw_desc(struct kc_split *vq, uint32_t i, struct kc_desc d);
 int kc_raw_desc_at(struct kc_mem *m, uint64_t table_gpa, uint32_t i, struct kc_desc d);
@@ -20,7 +21,11 @@ int kc_raw_used_idx(struct kc_split *vq, uint16_t idx);
 int kc_raw_used_flags(struct kc_split *vq, uint16_t flags);
 int kc_raw_avail_event(struct kc_split *vq, uint16_t event);
 int kc_raw_used_ring(struct kc_split *vq, uint32_t slot, uint32_t id, uint32_t len);
-/* Puts head into the next available slot and publishes it, as if it were a proper chain. */
+/*
+ * Puts head into the next available slot and publishes it, as if it were a proper chain. The driver's
+ * ring indices move on, so that requests can follow; the head stays unknown to it, so that its used
+ * entry is -EPROTO for kc_split_reap (unless a proper chain has that head meanwhile).
+ */
 int kc_raw_offer(struct kc_split *vq, uint16_t head);
 
 #endif

@@ -25,6 +25,7 @@ struct kc_chain {
 	const struct kc_seg *segs;
 	unsigned nsegs;			/* > 0 */
 	bool indirect;			/* all segments in one table, one ring slot */
+	bool unaligned_table;		/* the indirect table lies at an odd gpa (allowed: 2.7.5.3) */
 };
 
 struct kc_split_slot;			/* the driver's private record of a head */
@@ -37,9 +38,12 @@ struct kc_split {
 	uint16_t avail_idx;		/* next entry to write, free-running */
 	uint16_t published_idx;		/* what avail->idx holds */
 	uint16_t kicked_idx;		/* published_idx when kick_needed last said yes or no */
+	bool kick_lapped;		/* 65536 or more were published since then */
 	uint16_t used_idx;		/* next used entry to read, free-running */
 	uint16_t free_head;
 	uint32_t nfree;
+	uint32_t in_flight;		/* heads published and not reaped */
+	uint32_t sweep;			/* where kc_split_abandon goes on */
 	struct kc_split_slot *slots;	/* size entries */
 	struct kc_split_slot *pending;	/* added, not published: cleared by publish */
 	void *desc_host, *avail_host, *used_host;
@@ -52,16 +56,23 @@ struct kc_split_config {
 	bool event_idx;
 };
 
-/* Zeroes the three parts and sets both indices to `from`. -EINVAL, -EFAULT, -ENOMEM. */
+/*
+ * Zeroes the three parts and sets both indices to `from`. With event_idx, used_event and avail_event
+ * become `from` too: what a ring that ran that far and then went idle looks like, so that the first
+ * request is kicked and its completion called. -EINVAL (size, alignment), -EFAULT, -ENOMEM.
+ */
 int kc_split_init(struct kc_split *vq, struct kc_mem *mem, const struct kc_split_config *c);
+/* Also after a failed init. Frees the indirect tables of chains in flight; their tokens are lost. */
 void kc_split_fini(struct kc_split *vq);
 
 /*
  * Puts the chain into descriptors and its head into the next free available slot; the device sees
  * nothing before kc_split_publish. token (not NULL) comes back with the used entry. *head gets the
  * head descriptor.
- * -ENOSPC when the chain does not fit: nothing on the ring has changed. -ENOMEM: no memory for an
- * indirect table. -EINVAL: no segments, or a readable one after a writable one.
+ * -ENOSPC when the chain does not fit into the free descriptors: nothing on the ring or in the books
+ * has changed, nor with any other error. -ENOMEM: no memory for an indirect table. -EINVAL: no
+ * segments, no token, a readable one after a writable one (VQ-FRAMING-DRV-01), more than 2^32 bytes
+ * (VQ-SPLIT-DESC-DRV-01), or an indirect table longer than the queue (VQ-INDIRECT-DRV-03).
  */
 int kc_split_add(struct kc_split *vq, const struct kc_chain *chain, void *token, uint16_t *head);
 /* Moves avail->idx over everything added since (release, (A)). Returns how many were published. */
@@ -71,17 +82,27 @@ unsigned kc_split_publish(struct kc_split *vq);
 bool kc_split_kick_needed(struct kc_split *vq);
 
 struct kc_used {
-	uint16_t head;
+	uint32_t head;			/* as wide as the ring's field: an impossible one is shown whole */
 	uint32_t len;
 	void *token;
 };
 /* 1 and *u, 0 when there is none, -EPROTO for an impossible entry (u->head/len as read; the entry is
  * skipped), -EOVERFLOW when used->idx is ahead of what was published (nothing is consumed). */
 int kc_split_reap(struct kc_split *vq, struct kc_used *u);
+/*
+ * Takes back a chain that will never be used, because the ring was stopped or never started: 1 and
+ * *u (len 0), 0 when there is none left. Chains that were only added count too. Nothing but this and
+ * kc_split_fini may follow.
+ */
+int kc_split_abandon(struct kc_split *vq, struct kc_used *u);
 /* used->idx as the device last wrote it. */
 uint16_t kc_split_used_idx(const struct kc_split *vq);
 
-/* Suppression. With event_idx: used_event; else avail->flags. Full barrier after the store, (D). */
+/*
+ * Suppression; full barrier after the store, (D). set_used_event writes the field whether or not
+ * event_idx is on. set_no_interrupt writes avail->flags; with event_idx these stay 0
+ * (VQ-SPLIT-UNS-DRV-03) and used_event is put 32768 entries away (on), or to the next entry (off).
+ */
 void kc_split_set_used_event(struct kc_split *vq, uint16_t event);
 void kc_split_set_no_interrupt(struct kc_split *vq, bool on);
 /* Asks for a call at the next used entry, and re-checks: true if entries are already there. */
