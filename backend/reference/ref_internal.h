@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BACKEND_REFERENCE_REF_INTERNAL_H
+#define BACKEND_REFERENCE_REF_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+#include <kickcall/message.h>
+#include <kickcall/ring.h>
+#include <backend/reference/ref.h>
+
+/* What the files of the reference back-end share. Nothing outside backend/reference (and its unit
+ * tests) includes this. */
+
+#define KC_REF_QUEUES_MAX	64u
+
+/* ---- ref_mem.c: the back-end's own view of guest memory ---- */
+
+struct kc_ref_region {
+	struct kc_vu_region where;	/* as announced */
+	void *map;			/* what munmap wants */
+	size_t map_bytes;
+	uint8_t *host;			/* of where.gpa */
+};
+
+struct kc_ref_mem {
+	struct kc_ref_region regions[KC_VU_MEM_REGIONS_MAX];
+	unsigned nregions;
+};
+
+/* Maps one more region from fd (borrowed). -EINVAL with a sentence: it is senseless, overlaps, lies
+ * beyond the file's end, or the table is full. */
+int kc_ref_mem_add(struct kc_ref_mem *m, const struct kc_vu_region *where, int fd,
+		   struct kc_err *err);
+/* Unmaps the region with this gpa, uva and size; the mmap offset is ignored (VU-MSG-REMMEM-01). */
+int kc_ref_mem_remove(struct kc_ref_mem *m, const struct kc_vu_region *where, struct kc_err *err);
+void kc_ref_mem_fini(struct kc_ref_mem *m);
+
+/* [uva, uva + len) as a whole inside one region, or NULL. */
+void *kc_ref_mem_uva(const struct kc_ref_mem *m, uint64_t uva, uint64_t len);
+/* The bytes from gpa on, as far as they lie in one region: *n gets how many of the len asked for.
+ * NULL if not even the first does. */
+void *kc_ref_mem_gpa(const struct kc_ref_mem *m, uint64_t gpa, uint64_t len, uint64_t *n);
+/* Does every byte of [gpa, gpa + len) lie in memory? Adjacent regions count as one. */
+bool kc_ref_mem_covers(const struct kc_ref_mem *m, uint64_t gpa, uint64_t len);
+/* Copies out of guest memory, across adjacent regions; false if a byte lies outside. */
+bool kc_ref_mem_read(const struct kc_ref_mem *m, uint64_t gpa, void *buf, uint64_t len);
+
+/* ---- ref_iov.c: a chain's bytes, however they are cut ---- */
+
+struct kc_ref_sg {
+	struct iovec *v;		/* host pieces in chain order */
+	unsigned n, cap;
+	uint64_t len;			/* bytes in all */
+};
+
+int kc_ref_sg_add(struct kc_ref_sg *sg, void *base, size_t len);	/* 0, -ENOMEM */
+void kc_ref_sg_clear(struct kc_ref_sg *sg);				/* keeps the array */
+void kc_ref_sg_fini(struct kc_ref_sg *sg);
+
+/* A place in the byte sequence of an sg; moves on as bytes are taken. */
+struct kc_ref_cursor {
+	const struct kc_ref_sg *sg;
+	unsigned i;			/* piece */
+	size_t off;			/* in it */
+};
+
+struct kc_ref_cursor kc_ref_cursor_at(const struct kc_ref_sg *sg, uint64_t pos);
+/* The next bytes that lie together, at most max of them; NULL at the end. */
+void *kc_ref_cursor_take(struct kc_ref_cursor *c, uint64_t max, size_t *n);
+/* These move at most n bytes, and return how many. */
+uint64_t kc_ref_cursor_read(struct kc_ref_cursor *c, void *buf, uint64_t n);
+uint64_t kc_ref_cursor_write(struct kc_ref_cursor *c, const void *buf, uint64_t n);
+uint64_t kc_ref_cursor_fill(struct kc_ref_cursor *c, uint8_t byte, uint64_t n);
+uint64_t kc_ref_cursor_copy(struct kc_ref_cursor *to, struct kc_ref_cursor *from, uint64_t n);
+
+/* ---- ref_split.c: the format of a split ring ---- */
+
+/* One request as the device sees it. */
+struct kc_ref_chain {
+	uint16_t head;
+	struct kc_ref_sg out;		/* device-readable */
+	struct kc_ref_sg in;		/* device-writable */
+};
+
+struct kc_ref_vring_addr {
+	uint64_t desc, avail, used;	/* uva */
+};
+
+/* The three parts in this process. */
+struct kc_ref_vring {
+	uint8_t *desc, *avail, *used;
+};
+
+struct kc_ref_ring {
+	struct kc_ref *ref;
+	unsigned qi;
+
+	/* Settings; they outlive a stop. */
+	uint32_t size;			/* 0: not set yet */
+	bool have_addr;
+	struct kc_ref_vring_addr addr;
+	bool enabled;
+	struct kc_evfd *kick, *call, *err;	/* NULL: none */
+
+	/* Life. */
+	bool started;
+	bool broken;			/* a ring error: not touched again before stop and start */
+	const char *why;		/* the error, a constant text */
+	bool look;			/* there may be something to do */
+
+	/* Position. */
+	struct kc_ref_vring at;		/* valid while started and not broken */
+	uint16_t avail_idx;		/* next entry to fetch; outlives a stop */
+	uint16_t used_idx;		/* next entry to write */
+	uint16_t signalled_used;	/* used_idx at the last notification decision */
+	bool signalled_used_valid;
+	bool no_notify;			/* used->flags asks for no kicks */
+};
+
+/* Host addresses of a ring's parts. -EINVAL with a sentence: alignment, or not inside one region. */
+int kc_ref_split_translate(const struct kc_ref_mem *m, const struct kc_ref_vring_addr *addr,
+			   uint32_t size, struct kc_ref_vring *at, struct kc_err *err);
+/* Takes the next chain off the avail ring: 1, 0 there is none, -EPROTO: malformed, *why says how;
+ * the ring is as before. */
+int kc_ref_split_fetch(struct kc_ref_ring *ring, struct kc_ref_chain *chain, const char **why);
+/* Writes one used entry and publishes it. */
+void kc_ref_split_complete(struct kc_ref_ring *ring, uint16_t head, uint32_t len);
+/* After kc_ref_split_complete: does the driver want a call? */
+bool kc_ref_split_call_due(struct kc_ref_ring *ring);
+/* Kicks are of no use while we work. */
+void kc_ref_split_work(struct kc_ref_ring *ring);
+/* Asks for a kick at the next entry; true if one came meanwhile, and no kick is to be expected. */
+bool kc_ref_split_rest(struct kc_ref_ring *ring);
+/* Is there an entry that was not fetched yet? */
+bool kc_ref_split_pending(const struct kc_ref_ring *ring);
+uint16_t kc_ref_split_used_idx(const struct kc_ref_ring *ring);
+/* Leaves the suppression field as an idle ring has it. */
+void kc_ref_split_leave(struct kc_ref_ring *ring);
+
+/* ---- ref_ring.c: the life of a ring ---- */
+
+/* Back to stopped, disabled, nothing set. */
+void kc_ref_ring_reset(struct kc_ref_ring *ring);
+/* Is it processed? */
+bool kc_ref_ring_active(const struct kc_ref_ring *ring);
+/* Starts from ring->avail_idx with the kick (taken; NULL: polled), or refuses: -EINVAL and err. */
+int kc_ref_ring_start(struct kc_ref_ring *ring, struct kc_evfd *kick, struct kc_err *err);
+void kc_ref_ring_stop(struct kc_ref_ring *ring);
+void kc_ref_ring_enable(struct kc_ref_ring *ring, bool on);
+/* These take the new eventfd (NULL: none) and work on a live ring, too. */
+void kc_ref_ring_set_kick(struct kc_ref_ring *ring, struct kc_evfd *kick);
+void kc_ref_ring_set_call(struct kc_ref_ring *ring, struct kc_evfd *call);
+void kc_ref_ring_set_err(struct kc_ref_ring *ring, struct kc_evfd *e);
+/* New addresses, on a live ring as well; refused ones change nothing. */
+int kc_ref_ring_set_addr(struct kc_ref_ring *ring, const struct kc_ref_vring_addr *addr,
+			 struct kc_err *err);
+/* The memory table has changed. */
+void kc_ref_ring_remap(struct kc_ref_ring *ring);
+/* EVENT_IDX was switched on or off. */
+void kc_ref_ring_event_idx_changed(struct kc_ref_ring *ring);
+/* Drains the kick; is there a reason to look at the ring? */
+bool kc_ref_ring_due(struct kc_ref_ring *ring);
+/* At most one chain. */
+void kc_ref_ring_serve(struct kc_ref_ring *ring);
+
+/* ---- devices ---- */
+
+#define KC_REF_CONFIG_MAX	KC_VU_CONFIG_MAX
+
+struct kc_ref_device {
+	const char *name;
+	unsigned queues;		/* default number */
+	unsigned config_len;		/* bytes of device configuration */
+	/* Sets ref->dev. 0, or -errno with err. Optional, like all but process. */
+	int (*open)(struct kc_ref *r, const struct kc_ref_config *config, struct kc_err *err);
+	void (*close)(struct kc_ref *r);
+	/* Back to what it was after open; storage stays. */
+	void (*reset)(struct kc_ref *r);
+	/* Device-type feature bits, without those in off. */
+	uint64_t (*features)(struct kc_ref *r, uint64_t off);
+	/* r->features is new; changed are the bits that differ from before. */
+	void (*negotiated)(struct kc_ref *r, uint64_t changed);
+	/* The whole configuration, config_len bytes. */
+	void (*config_read)(struct kc_ref *r, uint8_t *config);
+	/* Range is inside config_len. 0, -EPERM: not writable. */
+	int (*config_write)(struct kc_ref *r, uint32_t offset, uint32_t len, bool migration,
+			    const uint8_t *data);
+	/* Carries out one request; returns the number of bytes written for the used entry. */
+	uint32_t (*process)(struct kc_ref *r, struct kc_ref_chain *chain);
+};
+
+extern const struct kc_ref_device kc_ref_blk;
+extern const struct kc_ref_device kc_ref_loopback;
+
+/* ---- ref.c ---- */
+
+struct kc_ref {
+	const struct kc_ref_device *device;
+	void *dev;			/* the device's own */
+	uint64_t features_offered;
+	uint64_t pf_offered;
+	unsigned nqueues;
+
+	/* The session. */
+	uint64_t features;		/* negotiated */
+	uint64_t pf;			/* negotiated protocol features */
+	bool features_refused;		/* by the last SET_FEATURES */
+	uint8_t status;
+	struct kc_ref_mem mem;
+	struct kc_ref_ring rings[KC_REF_QUEUES_MAX];
+	unsigned next;			/* ring to look at first, round-robin */
+
+	struct kc_ref_chain chain;	/* the one being processed */
+};
+
+static inline bool kc_ref_has(const struct kc_ref *r, unsigned feature)
+{
+	return r->features & KC_BIT(feature);
+}
+
+static inline bool kc_ref_has_pf(const struct kc_ref *r, unsigned pf)
+{
+	return r->pf & KC_BIT(pf);
+}
+
+/* Takes over an offered set of features, also while rings run. */
+void kc_ref_set_features(struct kc_ref *r, uint64_t features);
+void kc_ref_set_status(struct kc_ref *r, uint8_t status);
+/* Device reset: rings, features, status, device; protocol features and memory stay. */
+void kc_ref_reset_device(struct kc_ref *r);
+
+#endif

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * The life of a ring (vhost-user document, "Ring states").
+ *
+ * A ring begins stopped and disabled. SET_VRING_KICK starts it, GET_VRING_BASE stops it, and
+ * SET_VRING_ENABLE switches it on and off in either state. It is processed only while it is started,
+ * enabled, not broken, and the driver is ready; otherwise neither its memory nor its kick is touched:
+ * what the kick says meanwhile stays in the eventfd, and whatever lets a ring be processed also makes
+ * it looked at without a kick.
+ *
+ * `look` is all there is to scheduling: it says that the ring may have work, set by a kick, a start,
+ * an enable, and work left over, and cleared when the ring was found empty after kicks had been asked
+ * for again. Chains are carried out one by one and at once, so there is never one in flight between
+ * two calls from outside, and a stop has nothing to wait for (VU-MSG-GETBASE-02).
+ *
+ * A ring error is told by the error eventfd, and the ring is left alone until it is stopped and
+ * started again. DEVICE_NEEDS_RESET is not set: with DRIVER_OK that would demand a configuration
+ * change message, and there is no channel for one yet.
+ */
+#include <errno.h>
+#include "ref_internal.h"
+
+static void replace(struct kc_evfd **slot, struct kc_evfd *e)
+{
+	kc_evfd_unref(*slot);
+	*slot = e;
+}
+
+void kc_ref_ring_reset(struct kc_ref_ring *ring)
+{
+	replace(&ring->kick, NULL);
+	replace(&ring->call, NULL);
+	replace(&ring->err, NULL);
+	*ring = (struct kc_ref_ring){ .ref = ring->ref, .qi = ring->qi };
+}
+
+/* With STATUS negotiated the driver says when it is ready (VIRTIO-STATUS-DEV-01); else a started
+ * ring is all that we learn. */
+static bool driver_ready(const struct kc_ref *r)
+{
+	return !kc_ref_has_pf(r, KC_PF_STATUS) || (r->status & VIRTIO_CONFIG_S_DRIVER_OK);
+}
+
+/* Started but disabled means "no side effects": for net that is to drop packets, but a block request
+ * cannot be dropped, so such a ring waits until it is enabled. */
+bool kc_ref_ring_active(const struct kc_ref_ring *ring)
+{
+	return ring->started && ring->enabled && !ring->broken && driver_ready(ring->ref);
+}
+
+static void call(struct kc_ref_ring *ring)
+{
+	if (ring->call)
+		kc_evfd_signal(ring->call, 1);	/* -EAGAIN: a call is pending anyway */
+}
+
+static void ring_error(struct kc_ref_ring *ring, const char *why)
+{
+	ring->broken = true;
+	ring->why = why;
+	if (ring->err)
+		kc_evfd_signal(ring->err, 1);
+}
+
+int kc_ref_ring_start(struct kc_ref_ring *ring, struct kc_evfd *kick, struct kc_err *err)
+{
+	int rc;
+
+	if (!ring->size || !ring->have_addr)
+		rc = kc_err_set(err, -EINVAL, "ring %u has no size or no addresses yet", ring->qi);
+	else
+		rc = kc_ref_split_translate(&ring->ref->mem, &ring->addr, ring->size, &ring->at, err);
+	if (rc) {
+		kc_evfd_unref(kick);
+		return rc;
+	}
+	replace(&ring->kick, kick);
+	ring->used_idx = kc_ref_split_used_idx(ring);	/* VU-MSG-VRINGBASE-01 */
+	ring->signalled_used_valid = false;
+	ring->no_notify = false;
+	ring->broken = false;
+	ring->why = NULL;
+	ring->started = true;
+	ring->look = true;	/* entries may be there already: VU-RING-START-03 */
+	return 0;
+}
+
+void kc_ref_ring_stop(struct kc_ref_ring *ring)
+{
+	if (ring->started && !ring->broken)
+		kc_ref_split_leave(ring);
+	ring->started = false;
+	replace(&ring->kick, NULL);	/* VU-MSG-GETBASE-05 */
+}
+
+void kc_ref_ring_enable(struct kc_ref_ring *ring, bool on)
+{
+	if (on && !ring->enabled)
+		ring->look = true;
+	ring->enabled = on;
+}
+
+void kc_ref_ring_set_kick(struct kc_ref_ring *ring, struct kc_evfd *kick)
+{
+	replace(&ring->kick, kick);
+	ring->look = true;	/* a kick may still have been pending on the old one */
+}
+
+void kc_ref_ring_set_call(struct kc_ref_ring *ring, struct kc_evfd *e)
+{
+	replace(&ring->call, e);
+	if (ring->started)
+		call(ring);	/* one on the old fd may never have been read: VU-MSG-CALL-02 */
+}
+
+void kc_ref_ring_set_err(struct kc_ref_ring *ring, struct kc_evfd *e)
+{
+	replace(&ring->err, e);
+}
+
+int kc_ref_ring_set_addr(struct kc_ref_ring *ring, const struct kc_ref_vring_addr *addr,
+			 struct kc_err *err)
+{
+	struct kc_ref_vring at;
+	uint32_t size = ring->size ? ring->size : 1;	/* not set yet: checked in full at the start */
+	int rc = kc_ref_split_translate(&ring->ref->mem, addr, size, &at, err);
+
+	if (rc)
+		return rc;
+	ring->addr = *addr;
+	ring->have_addr = true;
+	if (ring->started)
+		ring->at = at;
+	ring->look = true;
+	return 0;
+}
+
+void kc_ref_ring_remap(struct kc_ref_ring *ring)
+{
+	if (!ring->started || ring->broken)
+		return;
+	if (kc_ref_split_translate(&ring->ref->mem, &ring->addr, ring->size, &ring->at, NULL))
+		ring_error(ring, "the ring is no longer inside guest memory");
+	ring->look = true;
+}
+
+void kc_ref_ring_event_idx_changed(struct kc_ref_ring *ring)
+{
+	ring->signalled_used_valid = false;
+	ring->look = true;	/* say in the new way which kicks we want */
+}
+
+bool kc_ref_ring_due(struct kc_ref_ring *ring)
+{
+	uint64_t n;
+
+	if (!kc_ref_ring_active(ring))
+		return false;
+	if (!ring->kick)
+		return ring->look || kc_ref_split_pending(ring);
+	if (kc_evfd_read(ring->kick, &n) == 0)
+		ring->look = true;
+	return ring->look;
+}
+
+void kc_ref_ring_serve(struct kc_ref_ring *ring)
+{
+	struct kc_ref *r = ring->ref;
+	struct kc_ref_chain *chain = &r->chain;
+	const char *why;
+	int rc = kc_ref_split_fetch(ring, chain, &why);
+
+	if (rc < 0) {
+		ring_error(ring, why);
+		return;
+	}
+	if (rc == 0) {
+		ring->look = kc_ref_split_rest(ring);
+		return;
+	}
+	ring->look = true;	/* until it was found empty */
+	kc_ref_split_work(ring);
+	kc_ref_split_complete(ring, chain->head, r->device->process(r, chain));
+	if (kc_ref_split_call_due(ring))
+		call(ring);
+}
