@@ -139,7 +139,7 @@ static void put_clause(const struct pen *p, unsigned indent, const char *id)
 		return;
 	}
 	column += (unsigned)fprintf(p->out, " (%s): ", c->level);
-	put_wrapped(p, column, indent + 2, c->statement);
+	put_wrapped(p, column, indent + 4, c->statement);
 }
 
 static void put_violation_message(const struct pen *p, unsigned indent, const struct kc_violation *v)
@@ -198,6 +198,7 @@ static void put_labelled_block(const struct pen *p, const char *label, const cha
 {
 	if (empty(text))
 		return;
+	putc('\n', p->out);
 	put_indent(p, 2);
 	paint(p, SGR_FAINT, label);
 	putc('\n', p->out);
@@ -230,7 +231,6 @@ static void put_full(const struct pen *p, const struct kc_result *r)
 		putc('\n', p->out);
 		put_block(p, 2, r->detail);
 	}
-	putc('\n', p->out);
 	put_labelled_block(p, "replay with", r->replay);
 }
 

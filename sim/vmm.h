@@ -33,9 +33,11 @@ struct kc_vmm_queue {
 	bool enabled;
 	uint32_t size;
 	uint64_t desc, avail, used;	/* gpa */
-	struct kc_evfd *kick, *call, *err;	/* NULL: none (bit 8 is sent) */
-	uint64_t errors;		/* signals seen on err */
-	uint64_t calls_at_stop;
+	/* NULL: none (bit 8 is sent). They outlive a stop, up to the next start or the end of the
+	 * session, so that what a back-end signals on a stopped ring is seen. */
+	struct kc_evfd *kick, *call, *err;
+	uint64_t errors;		/* signals seen on err, over all starts */
+	uint64_t calls_at_stop;		/* interrupts[qi] when the last stop was over */
 };
 
 struct kc_vmm {
@@ -56,7 +58,9 @@ struct kc_vmm {
 	uint64_t queues_max;		/* GET_QUEUE_NUM, or 0 if unknown */
 	struct kc_vmm_queue q[KC_QUEUES_MAX];
 	uint64_t interrupts[KC_QUEUES_MAX];	/* delivered to the vCPU, by MSI data */
-	/* Told when a queue's life changes, for the oracle; may be NULL. */
+	/* Told when a queue's life changes: true just before SET_VRING_KICK is sent, false when the stop
+	 * is over (its last calls are in interrupts), the start failed, or the queue was forgotten by
+	 * a reset or disconnect. May be NULL. */
 	void (*on_queue)(void *ctx, unsigned qi, bool started);
 	void *on_queue_ctx;
 };
@@ -78,6 +82,9 @@ void kc_vmm_disconnect(struct kc_vmm *v);
  * STATUS, asks for the result: KC_OUT_REFUSED if the bit did not stay. */
 enum kc_outcome kc_vmm_set_status(struct kc_vmm *v, uint8_t status);
 enum kc_outcome kc_vmm_set_mem_table(struct kc_vmm *v);
+/* Initialises m as the SET_MEM_TABLE that the former sends, for a script that sends it in another way.
+ * m is the caller's to kc_msg_fini, also on error: -EMFILE. */
+int kc_vmm_mem_table_msg(struct kc_vmm *v, struct kc_msg *m);
 
 struct kc_queue_config {
 	uint32_t size;
@@ -93,7 +100,8 @@ enum kc_outcome kc_vmm_queue_start(struct kc_vmm *v, unsigned qi, const struct k
 /* GET_VRING_BASE; *base (may be NULL) gets num. The last calls are drained before it returns. */
 enum kc_outcome kc_vmm_queue_stop(struct kc_vmm *v, unsigned qi, uint32_t *base);
 enum kc_outcome kc_vmm_queue_enable(struct kc_vmm *v, unsigned qi, bool enable);
-/* A new eventfd in place of the old one, at run time. What is pending on the old call is not lost. */
+/* A new eventfd in place of the old one, at run time. What is pending on the old call is not lost:
+ * both interrupt until the back-end has acknowledged the new one. One kick follows a swap of kicks. */
 enum kc_outcome kc_vmm_swap_kick(struct kc_vmm *v, unsigned qi);
 enum kc_outcome kc_vmm_swap_call(struct kc_vmm *v, unsigned qi);
 
