@@ -28,4 +28,14 @@ struct kc_backend *kc_backend_new_spawned(const struct kc_spawn_config *config, 
 /* The end of what a spawned process wrote to stderr; "" if there is none. */
 const char *kc_backend_stderr_tail(struct kc_backend *be);
 
+/* For adapters: a back-end with zeroed private data of priv_bytes, defaults set; NULL if there is no
+ * memory. The adapter's free gives both back with kc_backend_dealloc. */
+struct kc_backend *kc_backend_alloc(const struct kc_backend_ops *ops, size_t priv_bytes,
+				    struct kc_err *err);
+void kc_backend_dealloc(struct kc_backend *be);
+/* If be's process has ended, or ends within timeout_ns, takes note of how. Does it still run? */
+bool kc_backend_running(struct kc_backend *be, int64_t timeout_ns);
+/* Ends be's process, if it runs, by signo; by SIGKILL if that has no effect within 2 s. */
+void kc_backend_end_process(struct kc_backend *be, int signo);
+
 #endif

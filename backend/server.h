@@ -19,4 +19,11 @@ int kc_server_step(struct kc_server *s);
 /* Serves until the front-end goes away (0) or stop_fd becomes readable (0; -1: no such fd). -errno. */
 int kc_server_run(struct kc_server *s, int stop_fd);
 
+/*
+ * What any carrier of the reference does with one request: lets ref carry it out and applies the rules
+ * of replies and acks. Takes what ref takes of req. *answer is initialised, and the caller's.
+ * 1 *answer is due, 0 no answer is, -EPIPE the connection must be closed.
+ */
+int kc_server_answer(struct kc_ref *ref, struct kc_msg *req, struct kc_msg *answer);
+
 #endif
