@@ -33,26 +33,40 @@ int64_t kc_sched_now(const struct kc_sched *s);
 /* Sim: adds an actor; fn runs when the scheduler first chooses it. The caller of everything else is
  * actor 0, the guest. name must outlive s. */
 int kc_sched_spawn(struct kc_sched *s, const char *name, void (*fn)(void *arg), void *arg);
+/*
+ * Sim: adds an actor that calls step again and again. > 0: it did something. 0: nothing to do and
+ * nothing changed; it is idle, and tried again once anybody else has done something. < 0: it ends.
+ * step may itself call kc_sched_point and kc_sched_wait. Both spawns: 0, -ENOMEM, -ENOTSUP in live.
+ */
+int kc_sched_spawn_stepper(struct kc_sched *s, const char *name, int (*step)(void *arg), void *arg);
 
 /* A scheduling point: in sim another runnable actor may run now. No-op in live. */
 void kc_sched_point(struct kc_sched *s);
 
 /*
  * Suspends the calling actor until pred(arg). 0; -ETIMEDOUT when timeout_ns passed (timeout_ns < 0:
- * no limit); -EDEADLK in sim when no actor can run any more (virtual time then jumps to the earliest
- * timeout first, if there is one and somebody asked for it with kc_sched_wait_timer).
- * pred must be cheap and without effect; it is called often.
+ * no limit); -EDEADLK in sim, at once and whatever the timeout, when no actor can run any more: a
+ * proof beats a time-out. Nothing can run when every stepper has found nothing to do since anybody
+ * last did something, and no pred holds. Virtual time passes with switches only (1 us each), so
+ * -ETIMEDOUT means there that others kept running all that time.
+ *
+ * Who is told -EDEADLK: the waiter with the earliest deadline, actor 0 last among equals. A spawned
+ * actor with a timeout that comes earlier than actor 0's is told first, and virtual time jumps to its
+ * deadline: pred never true is thus a sleep. A spawned actor without a timeout is never told.
+ *
+ * pred must be cheap and without effect; it is called often, and from other stacks.
  */
 int kc_sched_wait(struct kc_sched *s, bool (*pred)(void *arg), void *arg, int64_t timeout_ns);
 
-/* Sim: runs the others until none can run any more. Live: returns when pred-less quiet is given by
- * the quiet callback (see kc_sched_set_quiet), or after timeout_ns: 0 or -ETIMEDOUT. */
+/* Sim: runs the others until none can run any more. Live: until the quiet callback has said yes on
+ * three looks in a row, 2 ms apart. 0, or -ETIMEDOUT after timeout_ns; live without a callback it is
+ * always the latter. */
 int kc_sched_quiesce(struct kc_sched *s, int64_t timeout_ns);
 /* Live: asked whether the peer is quiet (all its threads sleep and its CPU time stands still). */
 void kc_sched_set_quiet(struct kc_sched *s, bool (*quiet)(void *ctx), void *ctx);
 
-/* Called after every switch back to the guest (sim) and at every poll (live): KVM drains call
- * eventfds here, the oracle looks at memory. */
+/* Called after every run of another actor (sim) and at every poll (live): KVM drains call eventfds
+ * here, the oracle looks at memory. It must not call the scheduler. */
 void kc_sched_set_observer(struct kc_sched *s, void (*fn)(void *ctx), void *ctx);
 /* Live: descriptors whose readiness ends a poll early. fds[i] < 0 are skipped. The callback fills at
  * most cap entries and returns how many. */
