@@ -18,6 +18,7 @@ struct socket_backend {
 	struct kc_vhost_user vu;	/* must be first */
 	char *path;
 	int listen_fd;			/* -1: the back-end listens */
+	pid_t owner;			/* removes the socket file; a forked worker does not */
 };
 
 static int socket_open(struct kc_backend *be, struct kc_err *err)
@@ -52,7 +53,8 @@ static void socket_free(struct kc_backend *be)
 
 	if (s->listen_fd >= 0) {
 		close(s->listen_fd);
-		unlink(s->path);
+		if (s->owner == getpid())
+			unlink(s->path);
 	}
 	free(s->path);
 	kc_backend_dealloc(be);
@@ -75,6 +77,7 @@ struct kc_backend *kc_backend_new_socket(const char *path, bool listen, struct k
 	if (!be)
 		return NULL;
 	s = be->priv;
+	s->owner = getpid();
 	s->listen_fd = -1;
 	s->path = strdup(path);
 	if (!s->path)

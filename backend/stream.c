@@ -4,6 +4,7 @@
  * on the other, one after the other in one thread. When the server ends a session it gives its end
  * back, and the front-end reads the end of the stream, as it would from a socket.
  */
+#include <errno.h>
 #include <string.h>
 #include <backend/adapters.h>
 #include <backend/server.h>
