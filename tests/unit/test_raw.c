@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The hostile driver's pen: each call changes exactly one field, and says so. */
+#include "guest_fixture.h"
+#include <errno.h>
+#include <guest_model/raw.h>
+
+#define SIZE	4u
+
+struct ring {
+	struct guest g;
+	struct kc_split vq;
+	struct kc_split_config c;
+};
+
+static void ring_open(struct ring *t)
+{
+	guest_init(&t->g);
+	t->c = (struct kc_split_config){
+		.size = SIZE, .from = 65535,
+		.desc = guest_alloc(&t->g, kc_desc_bytes(SIZE), KC_DESC_ALIGN),
+		.avail = guest_alloc(&t->g, kc_avail_bytes(SIZE), KC_AVAIL_ALIGN),
+		.used = guest_alloc(&t->g, kc_used_bytes(SIZE), KC_USED_ALIGN),
+	};
+	assert_int_equal(kc_split_init(&t->vq, &t->g.mem, &t->c), 0);
+	t->g.nlog = 0;
+}
+
+static void ring_close(struct ring *t)
+{
+	kc_split_fini(&t->vq);
+	guest_fini(&t->g);
+}
+
+static void each_16_bit_field(void **state)
+{
+	static const struct {
+		int (*write)(struct kc_split *vq, uint16_t v);
+		bool used;
+		unsigned offset;
+	} fields[] = {
+		{ kc_raw_avail_flags, false, 0 }, { kc_raw_avail_idx, false, 2 },
+		{ kc_raw_used_event, false, 4 + 2 * SIZE }, { kc_raw_used_flags, true, 0 },
+		{ kc_raw_used_idx, true, 2 }, { kc_raw_avail_event, true, 4 + 8 * SIZE },
+	};
+	struct ring t;
+
+	(void)state;
+	ring_open(&t);
+	for (unsigned i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
+		uint64_t gpa = (fields[i].used ? t.c.used : t.c.avail) + fields[i].offset;
+		uint8_t *host = kc_mem_host(&t.g.mem, gpa, 2);
+
+		assert_int_equal(fields[i].write(&t.vq, 0xa10b + i), 0);
+		assert_int_equal(host[0], 0x0b + i);
+		assert_int_equal(host[1], 0xa1);
+		assert_int_equal(t.g.nlog, i + 1);
+		assert_int_equal(t.g.log[i], gpa);
+	}
+	assert_int_equal(t.vq.avail_idx, 65535);
+	assert_int_equal(t.vq.published_idx, 65535);
+	assert_int_equal(t.vq.used_idx, 65535);
+	ring_close(&t);
+}
+
+static void ring_entries(void **state)
+{
+	static const uint8_t entry[] = { 0x78, 0x56, 0x34, 0x12, 0xf0, 0xde, 0xbc, 0x9a };
+	struct ring t;
+
+	(void)state;
+	ring_open(&t);
+	assert_int_equal(kc_raw_avail_ring(&t.vq, 3, 0xbeef), 0);
+	assert_int_equal(guest_u16(&t.g, t.c.avail + 4 + 6), 0xbeef);
+	assert_int_equal(kc_raw_avail_ring(&t.vq, SIZE, 1), -EINVAL);
+	assert_int_equal(kc_raw_used_ring(&t.vq, 2, 0x12345678, 0x9abcdef0), 0);
+	assert_memory_equal(kc_mem_host(&t.g.mem, t.c.used + 4 + 16, 8), entry, 8);
+	assert_int_equal(kc_raw_used_ring(&t.vq, SIZE, 1, 1), -EINVAL);
+	ring_close(&t);
+}
+
+static void descriptors(void **state)
+{
+	static const struct kc_desc d = { 0x1122334455667788, 0x99aabbcc, 0xddee, 0xff00 };
+	static const uint8_t bytes[] = { 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11,
+					 0xcc, 0xbb, 0xaa, 0x99, 0xee, 0xdd, 0x00, 0xff };
+	uint64_t table;
+	struct ring t;
+
+	(void)state;
+	ring_open(&t);
+	assert_int_equal(kc_raw_desc(&t.vq, 3, d), 0);
+	assert_memory_equal(kc_mem_host(&t.g.mem, t.c.desc + 48, 16), bytes, 16);
+	assert_int_equal(kc_raw_desc(&t.vq, SIZE, d), -EINVAL);
+	table = guest_alloc(&t.g, 65, 1) + 1;
+	assert_int_equal(kc_raw_desc_at(&t.g.mem, table, 2, d), 0);
+	assert_memory_equal(kc_mem_host(&t.g.mem, table + 32, 16), bytes, 16);
+	t.g.nlog = 0;
+	assert_int_equal(kc_raw_desc_at(&t.g.mem, 0x10000000, 0, d), -EFAULT);
+	assert_int_equal(kc_raw_desc_at(&t.g.mem, 0, 0xffffffff, d), -EFAULT);
+	assert_int_equal(t.g.nlog, 0);
+	ring_close(&t);
+}
+
+/* An offered head is published in turn; a proper request may follow; its used entry is nobody's. */
+static void offer(void **state)
+{
+	static const struct kc_seg seg = { 0x40001000, 1, true };
+	static const uint8_t used[] = { 3, 0, 0, 0, 9, 0, 0, 0 };
+	struct kc_used u;
+	struct ring t;
+	uint16_t head;
+
+	(void)state;
+	ring_open(&t);
+	assert_int_equal(kc_raw_offer(&t.vq, 3), 0);
+	assert_int_equal(guest_u16(&t.g, t.c.avail + 4 + 6), 3);	/* slot 65535 % 4 */
+	assert_int_equal(guest_u16(&t.g, t.c.avail + 2), 0);
+	assert_int_equal(t.g.log[t.g.nlog - 1], t.c.avail + 2);
+	assert_int_equal(kc_split_in_flight(&t.vq), 0);
+	assert_true(kc_split_kick_needed(&t.vq));
+
+	assert_int_equal(kc_split_add(&t.vq, &(struct kc_chain){ .segs = &seg, .nsegs = 1 }, &t, &head),
+			 0);
+	assert_int_equal(kc_split_publish(&t.vq), 1);
+	assert_int_equal(guest_u16(&t.g, t.c.avail + 4), head);
+	assert_int_equal(guest_u16(&t.g, t.c.avail + 2), 1);
+
+	guest_device_write(&t.g, t.c.used + 4 + 24, used, sizeof(used));
+	guest_device_write(&t.g, t.c.used + 2, "\0\0", 2);
+	assert_int_equal(kc_split_reap(&t.vq, &u), -EPROTO);
+	assert_int_equal(u.head, 3);
+	assert_int_equal(u.len, 9);
+	ring_close(&t);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_16_bit_field),
+		cmocka_unit_test(ring_entries),
+		cmocka_unit_test(descriptors),
+		cmocka_unit_test(offer),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
