@@ -95,6 +95,9 @@ int kc_split_reap(struct kc_split *vq, struct kc_used *u);
  * kc_split_fini may follow.
  */
 int kc_split_abandon(struct kc_split *vq, struct kc_used *u);
+/* Takes a head in flight off the books without a used entry, in no order: 1 and *u (len 0), 0 when none
+ * is left. For queues that are being given up. */
+int kc_split_abandon(struct kc_split *vq, struct kc_used *u);
 /* used->idx as the device last wrote it. */
 uint16_t kc_split_used_idx(const struct kc_split *vq);
 

@@ -52,6 +52,7 @@ struct kc_result {
 	char *message;			/* fail, error: one line */
 	char *detail;			/* fail: ring picture, transcript, last events, stderr; many lines */
 	char *replay;			/* a command line */
+	char *suspicion;		/* bytes that may not have been written: worth a second run */
 	struct kc_violation violations[KC_VIOLATIONS_MAX];
 	unsigned nviolations;
 	int64_t duration_us;
@@ -87,11 +88,11 @@ struct kc_report {
 
 /* Counts verdicts from results. */
 void kc_report_count(struct kc_report *rep);
-/* 0 no MUST failed, 1 fail/xpass (or warn with strict), 3 error (whatever else), 77 nothing could be
- * run. */
+/* 0 no MUST failed, 1 fail/xpass (or warn with strict), 3 error (whatever else), 77 nothing could
+ * be run. */
 int kc_report_exit_status(const struct kc_report *rep, bool strict);
-/* The schema-1 object of the JSON report, one object and a newline; counts must be up to date. Built
- * in memory first, so that out gets all of it or, on error, nothing. 0, -ENOMEM, -EIO. */
+/* The schema-1 object of the JSON report, one object and a newline; counts must be up to date.
+ * Built in memory first: nothing is written unless all of it can be made. 0, -ENOMEM, -EIO. */
 int kc_report_json(const struct kc_report *rep, FILE *out);
 /* Failures in full, warnings by clause, known failures, skips by reason, then one line of counts
  * (which must be up to date). verbose: every test in a line of its own first. 0 or -EIO. */

@@ -20,10 +20,11 @@
 #include <linux/virtio_config.h>
 #include <sim/vmm.h>
 
-/* Not CONFIGURE_MEM_SLOTS: whoever takes it must use ADD_MEM_REG. Not INFLIGHT_SHMFD: some back-ends
- * rightly wait for the SET_INFLIGHT_FD that then is due. */
-const uint64_t kc_vmm_pf_spoken = KC_BIT(KC_PF_MQ) | KC_BIT(KC_PF_REPLY_ACK) | KC_BIT(KC_PF_CONFIG) |
-				  KC_BIT(KC_PF_RESET_DEVICE) | KC_BIT(KC_PF_STATUS);
+/* Not CONFIGURE_MEM_SLOTS: whoever takes it must use ADD_MEM_REG. Not INFLIGHT_SHMFD: some
+ * back-ends rightly wait for the SET_INFLIGHT_FD that then is due. */
+const uint64_t kc_vmm_pf_spoken = KC_BIT(KC_PF_MQ) | KC_BIT(KC_PF_REPLY_ACK) |
+				  KC_BIT(KC_PF_CONFIG) | KC_BIT(KC_PF_RESET_DEVICE) |
+				  KC_BIT(KC_PF_STATUS);
 
 static bool has_pf(const struct kc_vmm *v, enum kc_vu_pf pf)
 {
@@ -42,7 +43,7 @@ static enum kc_outcome own_fault(struct kc_vmm *v, int code, const char *what)
 	return KC_OUT_FAULT;
 }
 
-/* --- Messages ----------------------------------------------------------------------------------- */
+/* --- Messages --------------------------------------------------------------------------------- */
 
 /* Sends m and finishes it. */
 static enum kc_outcome exchange(struct kc_vmm *v, struct kc_msg *m, struct kc_msg *reply)
@@ -112,7 +113,7 @@ static enum kc_outcome send_evfd(struct kc_vmm *v, uint32_t id, unsigned qi, str
 	return exchange(v, &m, NULL);
 }
 
-/* Returns when all that was sent has been looked at. With REPLY_ACK each message already did that. */
+/* Returns when all that was sent has been looked at. With REPLY_ACK each message did that. */
 static enum kc_outcome barrier(struct kc_vmm *v)
 {
 	uint64_t ignored;
@@ -120,7 +121,7 @@ static enum kc_outcome barrier(struct kc_vmm *v)
 	return v->be->reply_ack ? KC_OUT_OK : get_u64(v, KC_VU_GET_FEATURES, &ignored);
 }
 
-/* --- Interrupts and eventfds -------------------------------------------------------------------- */
+/* --- Interrupts and eventfds ------------------------------------------------------------------ */
 
 static void deliver(void *ctx, struct kc_msi msi)
 {
@@ -241,7 +242,7 @@ static enum kc_outcome make_evfds(struct kc_vmm *v, unsigned qi, const struct kc
 	return own_fault(v, ret, "wiring a queue's eventfds");
 }
 
-/* --- Session ------------------------------------------------------------------------------------ */
+/* --- Session ---------------------------------------------------------------------------------- */
 
 int kc_vmm_init(struct kc_vmm *v, struct kc_mem *mem, struct kc_sched *sched, struct kc_backend *be,
 		struct kc_trace *trace)
@@ -365,7 +366,7 @@ void kc_vmm_disconnect(struct kc_vmm *v)
 	forget_session(v);
 }
 
-/* --- Device status ------------------------------------------------------------------------------ */
+/* --- Device status ---------------------------------------------------------------------------- */
 
 static enum kc_outcome get_status(struct kc_vmm *v, uint8_t *status)
 {
@@ -416,9 +417,14 @@ static enum kc_outcome reset(struct kc_vmm *v)
 	return o;
 }
 
+uint64_t kc_vmm_acked_features(const struct kc_vmm *v)
+{
+	return v->driver_features | (bit30(v) ? KC_BIT(KC_VU_F_PROTOCOL_FEATURES) : 0);
+}
+
 static enum kc_outcome features_ok(struct kc_vmm *v, uint8_t status)
 {
-	uint64_t features = v->driver_features | (bit30(v) ? KC_BIT(KC_VU_F_PROTOCOL_FEATURES) : 0);
+	uint64_t features = kc_vmm_acked_features(v);
 	enum kc_outcome o = send_u64(v, KC_VU_SET_FEATURES, features);
 	uint8_t actual = 0;
 
@@ -429,8 +435,8 @@ static enum kc_outcome features_ok(struct kc_vmm *v, uint8_t status)
 		o = get_status(v, &actual);
 	if (o != KC_OUT_OK || actual & VIRTIO_CONFIG_S_FEATURES_OK)
 		return o;
-	kc_err_set(&v->err, 0, "FEATURES_OK did not stay: device status reads 0x%02x after features "
-		   "0x%" PRIx64, actual, features);
+	kc_err_set(&v->err, 0, "FEATURES_OK did not stay: device status reads 0x%02x after "
+		   "features 0x%" PRIx64, actual, features);
 	return KC_OUT_REFUSED;
 }
 
@@ -450,7 +456,7 @@ enum kc_outcome kc_vmm_set_status(struct kc_vmm *v, uint8_t status)
 	return o;
 }
 
-/* --- Memory ------------------------------------------------------------------------------------- */
+/* --- Memory ----------------------------------------------------------------------------------- */
 
 _Static_assert(KC_MEM_REGIONS_MAX <= KC_VU_MEM_REGIONS_MAX && KC_MEM_REGIONS_MAX <= KC_VU_FDS_MAX,
 	       "all of guest memory fits into one SET_MEM_TABLE");
@@ -467,7 +473,7 @@ int kc_vmm_mem_table_msg(struct kc_vmm *v, struct kc_msg *m)
 		m->handles[i] = kc_handle_dup((struct kc_handle){ .fd = r->memfd });
 		m->mem.nregions = m->nhandles = i + 1;
 		if (kc_handle_is_none(m->handles[i]))
-			return kc_err_set(&v->err, -EMFILE, "duplicating the memfd of region %u", i);
+			return kc_err_set(&v->err, -EMFILE, "duplicating memfd %u", i);
 	}
 	return 0;
 }
@@ -482,7 +488,7 @@ enum kc_outcome kc_vmm_set_mem_table(struct kc_vmm *v)
 	return KC_OUT_FAULT;
 }
 
-/* --- Queues ------------------------------------------------------------------------------------- */
+/* --- Queues ----------------------------------------------------------------------------------- */
 
 /* Checks what a script said about queue qi. */
 static enum kc_outcome check_queue(struct kc_vmm *v, unsigned qi, bool started)
@@ -512,8 +518,8 @@ static enum kc_outcome send_addr(struct kc_vmm *v, unsigned qi, const struct kc_
 	return KC_OUT_FAULT;
 }
 
-/* The messages up to the one that starts the ring. The base goes before the addresses: a back-end may
- * look into the ring when it learns them. */
+/* The messages up to the one that starts the ring. The base goes before the addresses: a back-end
+ * may look into the ring when it learns them. */
 static enum kc_outcome configure(struct kc_vmm *v, unsigned qi, const struct kc_queue_config *c)
 {
 	enum kc_outcome o = send_state(v, KC_VU_SET_VRING_NUM, qi, c->size);
@@ -601,7 +607,8 @@ enum kc_outcome kc_vmm_queue_stop(struct kc_vmm *v, unsigned qi, uint32_t *base)
 		kc_vmm_poll(v);
 		v->q[qi].started = false;
 		v->q[qi].calls_at_stop = v->interrupts[qi];
-		kc_trace_value(v->trace, KC_ACTOR_VMM, "queue-stop", reply.state.num, "queue %u", qi);
+		kc_trace_value(v->trace, KC_ACTOR_VMM, "queue-stop", reply.state.num, "queue %u",
+			       qi);
 		tell_queue(v, qi, false);
 	}
 	kc_msg_fini(&reply);
@@ -690,7 +697,7 @@ void kc_vmm_notify(struct kc_vmm *v, unsigned qi)
 		kc_trace_value(v->trace, KC_ACTOR_KVM, "kick", 1, "queue %u", qi);
 }
 
-/* --- Device configuration ----------------------------------------------------------------------- */
+/* --- Device configuration --------------------------------------------------------------------- */
 
 static enum kc_outcome config_msg(struct kc_vmm *v, struct kc_msg *m, uint32_t id, uint32_t offset,
 				  uint32_t size)
@@ -700,8 +707,8 @@ static enum kc_outcome config_msg(struct kc_vmm *v, struct kc_msg *m, uint32_t i
 		return KC_OUT_UNSUPPORTED;
 	}
 	if (size > KC_VU_CONFIG_MAX) {
-		kc_err_set(&v->err, 0, "%u bytes of configuration, at most %u fit into a message", size,
-			   KC_VU_CONFIG_MAX);
+		kc_err_set(&v->err, 0, "%u bytes of configuration, at most %u fit into a message",
+			   size, KC_VU_CONFIG_MAX);
 		return KC_OUT_FAULT;
 	}
 	kc_msg_init(m, id);
@@ -719,8 +726,8 @@ enum kc_outcome kc_vmm_config_read(struct kc_vmm *v, uint32_t offset, uint32_t s
 		return o;
 	o = exchange(v, &m, &reply);
 	if (o == KC_OUT_OK && (reply.config.size != size || reply.config.offset != offset)) {
-		kc_err_set(&v->err, 0, "GET_CONFIG of %u bytes at %u is answered with %u bytes at %u", size,
-			   offset, reply.config.size, reply.config.offset);
+		kc_err_set(&v->err, 0, "GET_CONFIG of %u bytes at %u was answered with %u at %u",
+			   size, offset, reply.config.size, reply.config.offset);
 		o = KC_OUT_GARBLED;
 	}
 	if (o == KC_OUT_OK)
@@ -729,8 +736,8 @@ enum kc_outcome kc_vmm_config_read(struct kc_vmm *v, uint32_t offset, uint32_t s
 	return o;
 }
 
-enum kc_outcome kc_vmm_config_write(struct kc_vmm *v, uint32_t offset, uint32_t size, uint32_t flags,
-				    const void *buf)
+enum kc_outcome kc_vmm_config_write(struct kc_vmm *v, uint32_t offset, uint32_t size,
+				    uint32_t flags, const void *buf)
 {
 	struct kc_msg m;
 	enum kc_outcome o = config_msg(v, &m, KC_VU_SET_CONFIG, offset, size);

@@ -58,9 +58,9 @@ struct kc_vmm {
 	uint64_t queues_max;		/* GET_QUEUE_NUM, or 0 if unknown */
 	struct kc_vmm_queue q[KC_QUEUES_MAX];
 	uint64_t interrupts[KC_QUEUES_MAX];	/* delivered to the vCPU, by MSI data */
-	/* Told when a queue's life changes: true just before SET_VRING_KICK is sent, false when the stop
-	 * is over (its last calls are in interrupts), the start failed, or the queue was forgotten by
-	 * a reset or disconnect. May be NULL. */
+	/* Told when a queue's life changes: true just before SET_VRING_KICK is sent, false when the
+	 * stop is over (its last calls are in interrupts), the start failed, or the queue was
+	 * forgotten by a reset or disconnect. May be NULL. */
 	void (*on_queue)(void *ctx, unsigned qi, bool started);
 	void *on_queue_ctx;
 };
@@ -82,8 +82,8 @@ void kc_vmm_disconnect(struct kc_vmm *v);
  * STATUS, asks for the result: KC_OUT_REFUSED if the bit did not stay. */
 enum kc_outcome kc_vmm_set_status(struct kc_vmm *v, uint8_t status);
 enum kc_outcome kc_vmm_set_mem_table(struct kc_vmm *v);
-/* Initialises m as the SET_MEM_TABLE that the former sends, for a script that sends it in another way.
- * m is the caller's to kc_msg_fini, also on error: -EMFILE. */
+/* Initialises m as the SET_MEM_TABLE that the former sends, for a script that sends it in another
+ * way. m is the caller's to kc_msg_fini, also on error: -EMFILE. */
 int kc_vmm_mem_table_msg(struct kc_vmm *v, struct kc_msg *m);
 
 struct kc_queue_config {
@@ -101,9 +101,12 @@ enum kc_outcome kc_vmm_queue_start(struct kc_vmm *v, unsigned qi, const struct k
 enum kc_outcome kc_vmm_queue_stop(struct kc_vmm *v, unsigned qi, uint32_t *base);
 enum kc_outcome kc_vmm_queue_enable(struct kc_vmm *v, unsigned qi, bool enable);
 /* A new eventfd in place of the old one, at run time. What is pending on the old call is not lost:
- * both interrupt until the back-end has acknowledged the new one. One kick follows a swap of kicks. */
+ * both interrupt until the back-end has acknowledged the new one. One kick follows a swapped kick. */
 enum kc_outcome kc_vmm_swap_kick(struct kc_vmm *v, unsigned qi);
 enum kc_outcome kc_vmm_swap_call(struct kc_vmm *v, unsigned qi);
+
+/* What SET_FEATURES carries: the driver's features, and bit 30 if it was taken. */
+uint64_t kc_vmm_acked_features(const struct kc_vmm *v);
 
 /* The guest's write to the queue's notify register: through KVM's ioeventfd to the kick. */
 void kc_vmm_notify(struct kc_vmm *v, unsigned qi);

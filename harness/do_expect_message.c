@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The `expect` lines about the answers to messages. */
+#include <string.h>
+#include <harness/verbs.h>
+
+static bool is_loss(enum kc_outcome o)
+{
+	return o == KC_OUT_CLOSED || o == KC_OUT_EXITED || o == KC_OUT_DIED;
+}
+
+/* Takes the next message. 1 it came, 0 the connection is gone (w->lost), -1 the scenario is over. */
+static int receive(struct kc_world *w, const char *what)
+{
+	struct kc_err err = { "" };
+	enum kc_outcome o;
+
+	kc_msg_fini(&w->last_reply);
+	kc_msg_init(&w->last_reply, 0);
+	if (w->lost)
+		return 0;
+	o = kc_backend_receive(w->cfg.be, &w->last_reply, w->cfg.be->reply_timeout_ns, &err);
+	if (o == KC_OUT_OK)
+		return 1;
+	if (is_loss(o)) {
+		w->lost = true;
+		return 0;
+	}
+	if (o == KC_OUT_TIMED_OUT && w->cfg.mode == KC_MODE_LIVE)
+		return kc_world_stop(w, KC_INCONCLUSIVE, "%s has not come before the deadline", what);
+	kc_world_violate(w, "", "expected %s, actual %s%s%s", what, kc_outcome_name(o),
+			 err.msg[0] ? ": " : "", err.msg);
+	w->over = true;
+	return -1;
+}
+
+static int receive_or_fail(struct kc_world *w, const char *what)
+{
+	int got = receive(w, what);
+
+	if (got == 0) {
+		kc_world_violate(w, "", "expected %s, actual: the connection was closed", what);
+		w->over = true;
+	}
+	return got == 1 ? 0 : -1;
+}
+
+KC_VERB(expect_reply)
+{
+	(void)s;
+	if (receive_or_fail(w, "a reply"))
+		return -1;
+	if (w->last_reply.id != w->last_request)
+		kc_world_violate(w, "", "expected a reply to request %u, actual one to %u",
+				 w->last_request, w->last_reply.id);
+	return 0;
+}
+
+KC_VERB(expect_reply_field)
+{
+	const char *name = s->args[0].word;
+	uint64_t want = (uint64_t)s->args[1].num.plus, got;
+
+	if (kc_msg_get_field(&w->last_reply, name, &got))
+		return kc_world_script_error(w, "the last reply has no field '%s'", name);
+	if (got != want)
+		kc_world_violate(w, "", "expected %s = %llu in the reply, actual %llu", name,
+				 (unsigned long long)want, (unsigned long long)got);
+	return 0;
+}
+
+static int reply_bit(struct kc_world *w, const struct kc_step *s, bool wanted)
+{
+	const char *name = s->args[0].word;
+	int bit = kc_feature_by_name(name);
+
+	if (bit < 0)
+		bit = kc_pf_by_name(name);
+	if (bit < 0)
+		return kc_world_script_error(w, "unknown feature '%s'", name);
+	if (!!(w->last_reply.u64 & KC_BIT(bit)) != wanted)
+		kc_world_violate(w, "", "expected feature %s %s, actual 0x%llx", name,
+				 wanted ? "offered" : "not offered", (unsigned long long)w->last_reply.u64);
+	return 0;
+}
+
+KC_VERB(expect_reply_has)
+{
+	return reply_bit(w, s, true);
+}
+
+KC_VERB(expect_reply_lacks)
+{
+	return reply_bit(w, s, false);
+}
+
+KC_VERB(expect_ack)
+{
+	(void)s;
+	if (receive_or_fail(w, "an ack"))
+		return -1;
+	if (w->last_reply.u64)
+		kc_world_violate(w, "", "expected ack 0, actual %llu",
+				 (unsigned long long)w->last_reply.u64);
+	return 0;
+}
+
+/* A non-zero ack, or the empty reply that says error. */
+static bool says_no(const struct kc_msg *m)
+{
+	return m->payload == KC_PL_CONFIG ? m->config.size == 0 : m->u64 != 0;
+}
+
+KC_VERB(expect_refused)
+{
+	(void)s;
+	if (receive_or_fail(w, "a refusal"))
+		return -1;
+	if (!says_no(&w->last_reply))
+		kc_world_violate(w, "", "expected a refusal, actual success");
+	return 0;
+}
+
+KC_VERB(expect_refused_or_closed)
+{
+	int got = receive(w, "a refusal or a close");
+
+	(void)s;
+	if (got < 0)
+		return -1;
+	if (got == 0)
+		return kc_world_judge_loss(w);
+	if (says_no(&w->last_reply))
+		return 0;
+	/* Some ack first and close then. */
+	w->loss_allowed = true;
+	if (kc_world_still_answers(w))
+		return -1;
+	if (!w->lost)
+		kc_world_violate(w, "", "expected a refusal or a close, actual success");
+	return 0;
+}
+
+KC_VERB(expect_any_answer)
+{
+	int got = receive(w, "an answer or a close");
+
+	(void)s;
+	if (got < 0)
+		return -1;
+	return got == 0 ? kc_world_judge_loss(w) : 0;
+}
+
+/* The stream is ordered: if the next thing that comes answers a later request, nothing came between. */
+KC_VERB(expect_no_reply)
+{
+	struct kc_err err = { "" };
+	struct kc_msg m, reply;
+	enum kc_outcome o;
+
+	(void)s;
+	kc_msg_init(&m, KC_VU_GET_FEATURES);
+	if (w->lost || w->cfg.be->ops->submit(w->cfg.be, &m))
+		return kc_world_judge_loss(w);
+	kc_world_watch_message(w, &m, true);
+	o = kc_backend_receive(w->cfg.be, &reply, w->cfg.be->reply_timeout_ns, &err);
+	if (is_loss(o)) {
+		w->lost = true;
+		return kc_world_judge_loss(w);
+	}
+	if (o == KC_OUT_OK && reply.id != KC_VU_GET_FEATURES) {
+		kc_world_violate(w, "", "expected no reply, actual one to request %u", reply.id);
+		kc_msg_fini(&reply);
+		o = kc_backend_receive(w->cfg.be, &reply, w->cfg.be->reply_timeout_ns, &err);
+	}
+	kc_msg_fini(&reply);
+	return o == KC_OUT_OK ? 0 : kc_world_outcome(w, o, "GET_FEATURES");
+}
+
+KC_VERB(expect_alive)
+{
+	(void)s;
+	if (kc_world_still_answers(w))
+		return -1;
+	if (w->lost) {
+		kc_world_violate(w, "", "expected GET_FEATURES to be answered, actual: the connection was "
+				 "closed");
+		w->over = true;
+	}
+	return 0;
+}
+
+KC_VERB(expect_alive_or_closed)
+{
+	(void)s;
+	w->loss_allowed = true;
+	return kc_world_still_answers(w);
+}
+
+KC_VERB(expect_closed)
+{
+	int got;
+
+	(void)s;
+	while ((got = receive(w, "the end of the connection")) == 1)
+		;
+	return got == 0 ? kc_world_judge_loss(w) : -1;
+}
