@@ -17,8 +17,9 @@ WORDS = {
     "role": {"device", "driver", "both", "back-end", "front-end"},
     "level": {"MUST", "MUST NOT", "SHOULD", "SHOULD NOT", "MAY", "protocol"},
     "judge": {"fail", "warn", "never"},
-    "area": {"admin", "balloon", "blk", "config", "console", "feature", "fs", "in-order", "indirect",
-             "inflight", "log", "memory", "message", "net", "notification", "reconnect", "reset",
+    "area": {"admin", "balloon", "blk", "config", "console", "feature", "fs", "in-order",
+             "indirect", "inflight", "log", "memory", "message", "net", "notification",
+             "reconnect", "reset",
              "ring-packed", "ring-split", "rng", "scsi", "status", "vsock"},
 }
 # How hard a level may be judged: milder is a decision of the catalogue's, harder is a mistake.
@@ -39,7 +40,8 @@ def check_row(row):
     for column, words in WORDS.items():
         if row[column] not in words:
             yield f"{column} '{row[column]}': want one of {', '.join(sorted(words))}"
-    if row["judge"] in WORDS["judge"] and row["judge"] not in JUDGES.get(row["level"], WORDS["judge"]):
+    known = row["level"] in WORDS["level"] and row["judge"] in WORDS["judge"]
+    if known and row["judge"] not in JUDGES[row["level"]]:
         yield f"a {row['level']} cannot be judged '{row['judge']}'"
     if row["judge"] == "fail" and row["statement"].rstrip(".").endswith("(inferred)"):
         yield "an inferred statement cannot be judged 'fail'"
@@ -70,7 +72,8 @@ def read(path):
             row = dict(zip(COLUMNS, fields))
             errors += [f"{path}:{number}: {what}" for what in check_row(row)]
             if row["id"] in lines:
-                errors.append(f"{path}:{number}: id '{row['id']}' is already in line {lines[row['id']]}")
+                errors.append(f"{path}:{number}: id '{row['id']}' is already in line "
+                              f"{lines[row['id']]}")
             lines.setdefault(row["id"], number)
             rows.append(row)
     if not rows and not errors:
@@ -90,7 +93,8 @@ def write(rows, path, source):
         for row in sorted(rows, key=lambda r: r["id"]):
             f.write("\t{\n")
             for column in COLUMNS:
-                value = f"KC_JUDGE_{row[column].upper()}" if column == "judge" else c_string(row[column])
+                value = row[column]
+                value = f"KC_JUDGE_{value.upper()}" if column == "judge" else c_string(value)
                 f.write(f"\t\t.{column} = {value},\n")
             f.write("\t},\n")
         f.write(f"}};\nconst unsigned kc_nclauses = {len(rows)};\n")

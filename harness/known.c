@@ -155,7 +155,10 @@ int kc_known_load(struct kc_known *k, const char *path, struct kc_err *err)
 		return kc_err_set(err, -errno, "known failures %s: %s", path, strerror(errno));
 	while (!ret && (n = getline(&line, &cap, f)) >= 0) {
 		at.line++;
-		ret = strlen(line) == (size_t)n ? parse_line(k, &at, line) : BAD(&at, "a byte of 0");
+		if (strlen(line) == (size_t)n)
+			ret = parse_line(k, &at, line);
+		else
+			ret = BAD(&at, "a byte of 0");
 	}
 	if (!ret && ferror(f))
 		ret = kc_err_set(err, -EIO, "%s: cannot be read", path);
@@ -181,10 +184,11 @@ void kc_known_fini(struct kc_known *k)
 const struct kc_known_entry *kc_known_match(const struct kc_known *k, const char *id,
 					    const char *variant)
 {
+	variant = variant ? variant : "";
 	for (unsigned i = 0; i < k->nentries; i++) {
 		const struct kc_known_entry *e = &k->entries[i];
 
-		if (!strcmp(e->id, id) && (!e->variant || !fnmatch(e->variant, variant ? variant : "", 0)))
+		if (!strcmp(e->id, id) && (!e->variant || !fnmatch(e->variant, variant, 0)))
 			return e;
 	}
 	return NULL;

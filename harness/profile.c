@@ -61,7 +61,7 @@ static int store(struct parser *ps, char **to, const char *text, size_t n)
 	return *to ? 0 : no_memory(ps->err);
 }
 
-/* --- Values ------------------------------------------------------------------------------------- */
+/* --- Values ----------------------------------------------------------------------------------- */
 
 static int parse_text(struct parser *ps, const struct key *key, char *value)
 {
@@ -168,14 +168,15 @@ static int parse_image(struct parser *ps, const struct key *key, char *value)
 	int ret;
 
 	if (memchr(value, '/', n))
-		return BAD(ps, value, "image '%.*s': want the name of a file in {dir}, not a path", (int)n,
-			   value);
+		return BAD(ps, value, "image '%.*s': want the name of a file in {dir}, not a path",
+			   (int)n, value);
 	ret = number(ps, "size of the image", size, KC_IMAGE_MAX_BYTES, &end, &bytes);
 	if (ret)
 		return ret;
 	shift = size_shift(*end);
 	if (end[shift > 0])
-		return BAD(ps, end, "%s: '%s' after the size: want K, M, G or nothing", key->name, end);
+		return BAD(ps, end, "%s: '%s' after the size: want K, M, G or nothing", key->name,
+			   end);
 	if (bytes > KC_IMAGE_MAX_BYTES >> shift)
 		return BAD(ps, size, "size of the image '%s': more than 4G", size);
 	ps->p->image_bytes = bytes << shift;
@@ -218,7 +219,7 @@ static int parse_beside(struct parser *ps, const struct key *key, char *value)
 	return no_memory(ps->err);
 }
 
-/* --- The command -------------------------------------------------------------------------------- */
+/* --- The command ------------------------------------------------------------------------------ */
 
 /* One character, or a quoted piece, from *in to *out, as a shell would take it. */
 static int take_piece(struct parser *ps, char **in, char **out)
@@ -283,7 +284,7 @@ static int parse_command(struct parser *ps, const struct key *key, char *value)
 	return ret;
 }
 
-/* --- Lines -------------------------------------------------------------------------------------- */
+/* --- Lines ------------------------------------------------------------------------------------ */
 
 #define FIELD(name)	offsetof(struct kc_profile, name)
 
@@ -423,7 +424,7 @@ const char *kc_profile_quirk(const struct kc_profile *p, const char *name)
 	return NULL;
 }
 
-/* --- Places ------------------------------------------------------------------------------------- */
+/* --- Places ----------------------------------------------------------------------------------- */
 
 #define PLACES	3
 
@@ -456,16 +457,19 @@ int kc_profile_find(const char *name, char path[PATH_MAX], struct kc_err *err)
 
 	if (strchr(name, '/') || (n > m && !strcmp(name + n - m, SUFFIX))) {
 		if (snprintf(path, PATH_MAX, "%s", name) >= PATH_MAX)
-			return kc_err_set(err, -ENAMETOOLONG, "profile %.64s...: name too long", name);
-		return access(path, R_OK) ? kc_err_set(err, -errno, "profile %s: %s", path,
-						       strerror(errno)) : 0;
+			return kc_err_set(err, -ENAMETOOLONG, "profile %.64s...: name too long",
+					  name);
+		if (access(path, R_OK))
+			return kc_err_set(err, -errno, "profile %s: %s", path, strerror(errno));
+		return 0;
 	}
 	for (unsigned i = 0; i < PLACES; i++) {
 		size_t used = strlen(tried);
 
 		if (!place(i, dir))
 			continue;
-		if (snprintf(path, PATH_MAX, "%s/%s" SUFFIX, dir, name) < PATH_MAX && !access(path, R_OK))
+		if (snprintf(path, PATH_MAX, "%s/%s" SUFFIX, dir, name) < PATH_MAX &&
+		    !access(path, R_OK))
 			return 0;
 		snprintf(tried + used, sizeof(tried) - used, "%s%.128s", used ? ", " : "", dir);
 	}
@@ -519,7 +523,7 @@ int kc_profile_each(int (*fn)(void *ctx, const char *path), void *ctx)
 	return ret;
 }
 
-/* --- The image ---------------------------------------------------------------------------------- */
+/* --- The image -------------------------------------------------------------------------------- */
 
 static int fill_pattern(FILE *f, uint64_t bytes)
 {

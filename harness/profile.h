@@ -40,7 +40,7 @@ struct kc_profile {
 	char *name;			/* of the file, without ".profile" */
 	char *title;			/* or NULL */
 	char *device;
-	char **argv;			/* the command's words, NULL-terminated; placeholders still in */
+	char **argv;			/* the command's words, NULL-terminated, not filled in */
 	bool listen;
 	bool one_shot;
 	bool writes_dropped;
@@ -59,8 +59,8 @@ int kc_profile_load(struct kc_profile *p, const char *path, struct kc_err *err);
 void kc_profile_fini(struct kc_profile *p);
 
 /*
- * The file of a profile given by the user. What holds a '/' or ends in ".profile" is a path already;
- * a name is looked for in $KICKCALL_PROFILES, ./profiles, and ../profiles beside the executable's
+ * The file of a profile given by the user. What holds a '/' or ends in ".profile" is a path; a name
+ * is looked for in $KICKCALL_PROFILES, ./profiles, and ../profiles beside the executable's
  * directory. 0, -ENOENT with the places in err, -ENAMETOOLONG.
  */
 int kc_profile_find(const char *name, char path[PATH_MAX], struct kc_err *err);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Theory of operation: the report for people. Most important first for somebody who reads from the
- * top, and the counts last, for somebody who sees only the end of a terminal: failures and errors in
- * full, what could not be decided, what passed against expectation, warnings under the clause that
- * they are about, known failures, skips under their reason, one line of counts.
+ * top, and the counts last, for somebody who sees only the end of a terminal: failures and errors
+ * in full, what could not be decided, what passed against expectation, warnings under the clause
+ * that they are about, known failures, skips under their reason, one line of counts.
  *
  * Prose is wrapped at WIDTH columns. What may be copied or must keep its shape is not: replay
  * commands, and the detail block (ring picture, transcript, stderr). Whatever a peer may have had a
@@ -142,7 +142,8 @@ static void put_clause(const struct pen *p, unsigned indent, const char *id)
 	put_wrapped(p, column, indent + 4, c->statement);
 }
 
-static void put_violation_message(const struct pen *p, unsigned indent, const struct kc_violation *v)
+static void put_violation_message(const struct pen *p, unsigned indent,
+				  const struct kc_violation *v)
 {
 	unsigned column = indent;
 
@@ -460,7 +461,8 @@ static void put_run(const struct pen *p, const struct kc_run_info *info)
 static void put_duration(const struct pen *p, int64_t ms)
 {
 	if (ms < 60000)
-		fprintf(p->out, " in %lld.%lld s\n", (long long)ms / 1000, (long long)ms % 1000 / 100);
+		fprintf(p->out, " in %lld.%lld s\n", (long long)ms / 1000,
+			(long long)ms % 1000 / 100);
 	else
 		fprintf(p->out, " in %lld min %lld s\n", (long long)ms / 60000,
 			(long long)ms % 60000 / 1000);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Theory of operation: a result is made in the worker that ran the scenario, travels to the parent as
- * one JSON object, and is kept there until the reports are written. The same object, less its
+ * Theory of operation: a result is made in the worker that ran the scenario, travels to the parent
+ * as one JSON object, and is kept there until the reports are written. The same object, less its
  * detail block, is the entry in the JSON report.
  *
  * What comes from a worker is checked as if it came from a stranger: the worker shared its memory
@@ -135,11 +135,13 @@ json_t *kc_result_to_json(const struct kc_result *r)
 {
 	return json_pack("{so, so, so, ss, ss, so, so, so, so, so, so, sI}",
 			 "id", lossy_string(r->id), "title", lossy_string(r->title),
-			 "variant", lossy_string(r->variant), "verdict", kc_verdict_name(r->verdict),
+			 "variant", lossy_string(r->variant),
+			 "verdict", kc_verdict_name(r->verdict),
 			 "level", kc_level_name(r->level), "clauses", clauses_to_json(r),
 			 "reason", lossy_string(r->reason), "message", lossy_string(r->message),
 			 "violations", violations_to_json(r), "detail", lossy_string(r->detail),
-			 "replay", lossy_string(r->replay), "duration_us", (json_int_t)r->duration_us);
+			 "replay", lossy_string(r->replay),
+			 "duration_us", (json_int_t)r->duration_us);
 }
 
 /* The member `key`, which must be a string shorter than cap (0: any length). */
@@ -160,9 +162,11 @@ static int name_member(const json_t *j, const char *key, const char *const *name
 		       struct kc_err *err)
 {
 	const char *s = string_member(j, key, 0, err);
-	int i = s ? find_name(names, n, s) : -1;
+	int i = s ? find_name(names, n, s) : -EPROTO;
 
-	return i >= 0 ? i : s ? kc_err_set(err, -EPROTO, "result: %s \"%s\" is unknown", key, s) : -EPROTO;
+	if (s && i < 0)
+		return kc_err_set(err, -EPROTO, "result: %s \"%s\" is unknown", key, s);
+	return i;
 }
 
 static int integer_member(const json_t *j, const char *key, int64_t max, int64_t *value,
@@ -214,7 +218,8 @@ static int clauses_from_json(struct kc_result *r, const json_t *j, struct kc_err
 		const char *s = json_string_value(json_array_get(list, r->nclauses));
 
 		if (!s || strlen(s) >= sizeof(r->clauses[0]))
-			return kc_err_set(err, -EPROTO, "result: clauses[%u] is no clause id", r->nclauses);
+			return kc_err_set(err, -EPROTO, "result: clauses[%u] is no clause id",
+					  r->nclauses);
 		strcpy(r->clauses[r->nclauses], s);
 	}
 	return 0;

@@ -117,7 +117,8 @@ static void test_compiler_complains(void **state)
 		{ HEADER ROW("A-1", "MIGHT", "fail", "x"), ":2: level 'MIGHT'" },
 		{ HEADER ROW("A-1", "MUST", "perhaps", "x"), ":2: judge 'perhaps'" },
 		{ HEADER ROW("A-1", "MAY", "fail", "x"), ":2: a MAY cannot be judged 'fail'" },
-		{ HEADER ROW("A-1", "protocol", "fail", "x (inferred)."), ":2: an inferred statement" },
+		{ HEADER ROW("A-1", "protocol", "fail", "x (inferred)."),
+		  ":2: an inferred statement" },
 		{ HEADER ROW("A-1", "MUST", "fail", " x"), ":2: statement is empty or has blanks" },
 		{ HEADER ROW("A-1", "MUST", "fail", "\xc2\xb5"), ":2: statement holds characters" },
 	};

@@ -86,8 +86,8 @@ static void test_complaints(void **state)
 		{ "a | why | F#a | b\n", ":1: 'F#a | b': want FILE#ANCHOR" },
 		{ "a size=4 | why | F#a\n", ":1: 'size=4' after the test id" },
 		{ "a [size=4 | why | F#a\n", ":1: '[size=4' after the test id" },
-		{ "a [x] | why | F#a\nb | why | F#a\na [x] | why | F#b\n", ":3: 'a' is already known from "
-		  "line 1" },
+		{ "a [x] | why | F#a\nb | why | F#a\na [x] | why | F#b\n",
+		  ":3: 'a' is already known from line 1" },
 	};
 
 	(void)state;

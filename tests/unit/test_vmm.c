@@ -14,7 +14,7 @@
 #include <linux/virtio_config.h>
 #include <sim/vmm.h>
 
-/* --- The fake back-end -------------------------------------------------------------------------- */
+/* --- The fake back-end ------------------------------------------------------------------------ */
 
 #define LOG_MAX	128
 
@@ -163,7 +163,7 @@ static const struct kc_backend_ops fake_ops = {
 	.next_event = fake_next_event, .pollfd = fake_pollfd,
 };
 
-/* --- A machine around it ------------------------------------------------------------------------ */
+/* --- A machine around it ---------------------------------------------------------------------- */
 
 struct machine {
 	struct fake fake;
@@ -195,7 +195,8 @@ static void build(struct machine *m, enum kc_mode mode)
 	m->fake.pf = KC_BIT(KC_PF_COUNT) - 1;
 	m->fake.queues = 4;
 	m->fake.config_size = ~0u;
-	assert_int_equal(kc_mem_init(&m->mem, kc_mem_default_layout, kc_mem_default_regions, &err), 0);
+	assert_int_equal(kc_mem_init(&m->mem, kc_mem_default_layout, kc_mem_default_regions, &err),
+			 0);
 	m->sched = kc_sched_new(mode, 1);
 	assert_non_null(m->sched);
 	assert_int_equal(kc_vmm_init(&m->vmm, &m->mem, m->sched, &m->fake.be, &m->trace), 0);
@@ -259,7 +260,7 @@ static uint64_t drained(struct kc_evfd *e)
 	return kc_evfd_read(e, &n) ? 0 : n;
 }
 
-/* --- Session ------------------------------------------------------------------------------------ */
+/* --- Session ---------------------------------------------------------------------------------- */
 
 static void test_connect(void **state)
 {
@@ -268,8 +269,8 @@ static void test_connect(void **state)
 	(void)state;
 	build(&m, KC_MODE_SIM);
 	assert_int_equal(kc_vmm_connect(&m.vmm), KC_OUT_OK);
-	assert_log(&m, "GET_FEATURES", "GET_PROTOCOL_FEATURES", "SET_PROTOCOL_FEATURES", "SET_OWNER",
-		   "GET_QUEUE_NUM");
+	assert_log(&m, "GET_FEATURES", "GET_PROTOCOL_FEATURES", "SET_PROTOCOL_FEATURES",
+		   "SET_OWNER", "GET_QUEUE_NUM");
 	assert_null(strstr(m.fake.log[2], "need_reply"));
 	assert_non_null(strstr(m.fake.log[3], "need_reply"));
 	assert_int_equal(m.vmm.pf_acked, kc_vmm_pf_spoken);
@@ -297,7 +298,8 @@ static void test_connect_without(void **state)
 	build(&m, KC_MODE_SIM);
 	m.vmm.pf_wanted = KC_BIT(KC_PF_CONFIG);
 	assert_int_equal(kc_vmm_connect(&m.vmm), KC_OUT_OK);
-	assert_log(&m, "GET_FEATURES", "GET_PROTOCOL_FEATURES", "SET_PROTOCOL_FEATURES", "SET_OWNER");
+	assert_log(&m, "GET_FEATURES", "GET_PROTOCOL_FEATURES", "SET_PROTOCOL_FEATURES",
+		   "SET_OWNER");
 	assert_int_equal(m.vmm.pf_acked, KC_BIT(KC_PF_CONFIG));
 	assert_int_equal(m.vmm.queues_max, 0);
 	wreck(&m);
@@ -326,7 +328,7 @@ static void test_cannot_open(void **state)
 	}
 }
 
-/* --- Status ------------------------------------------------------------------------------------- */
+/* --- Status ----------------------------------------------------------------------------------- */
 
 #define ACK	VIRTIO_CONFIG_S_ACKNOWLEDGE
 #define DRIVER	VIRTIO_CONFIG_S_DRIVER
@@ -403,7 +405,8 @@ static void test_reset(void **state)
 		uint64_t pf;
 		const char *first, *second;
 	} rows[] = {
-		{ KC_BIT(KC_PF_STATUS) | KC_BIT(KC_PF_RESET_DEVICE), "SET_STATUS {u64 0", "GET_STATUS" },
+		{ KC_BIT(KC_PF_STATUS) | KC_BIT(KC_PF_RESET_DEVICE),
+		  "SET_STATUS {u64 0", "GET_STATUS" },
 		{ KC_BIT(KC_PF_RESET_DEVICE), "RESET_DEVICE", NULL },
 		{ 0, "GET_VRING_BASE", NULL },
 	};
@@ -442,7 +445,7 @@ static void test_reset_that_is_none(void **state)
 	wreck(&m);
 }
 
-/* --- Memory and configuration ------------------------------------------------------------------- */
+/* --- Memory and configuration ----------------------------------------------------------------- */
 
 static void test_mem_table(void **state)
 {
@@ -494,7 +497,7 @@ static void test_config(void **state)
 	wreck(&m);
 }
 
-/* --- Queues ------------------------------------------------------------------------------------- */
+/* --- Queues ----------------------------------------------------------------------------------- */
 
 static void test_queue_start(void **state)
 {
