@@ -32,6 +32,10 @@ struct kc_irqfd {
 	struct kc_evfd *resample;	/* with KVM_IRQFD_FLAG_RESAMPLE */
 };
 
+/* A route whose data has the trigger mode bit set stands for a level-triggered IOAPIC pin: the line
+ * stays up until EOI, and resamplefds fire. On any other GSI they never do. */
+#define KC_MSI_LEVEL	(1u << 15)
+
 struct kc_msi {
 	uint64_t addr;
 	uint32_t data;
@@ -41,10 +45,12 @@ struct kc_msi {
 struct kc_kvm *kc_kvm_new(void (*deliver)(void *ctx, struct kc_msi msi), void *ctx);
 void kc_kvm_free(struct kc_kvm *k);
 
-/* Assign or (KVM_IOEVENTFD_FLAG_DEASSIGN) deassign. 0, -EEXIST, -ENOENT, -EINVAL. */
+/* Assign or (KVM_IOEVENTFD_FLAG_DEASSIGN) deassign. 0, -EEXIST, -ENOENT, -EINVAL, -ENOMEM. When all
+ * others have given up the eventfd the assignment stays, and swallows writes silently. */
 int kc_kvm_ioeventfd(struct kc_kvm *k, const struct kc_ioeventfd *io);
-/* Assign or deassign. 0, -EBUSY, -EINVAL. An already signalled eventfd interrupts at once and is not
- * drained. */
+/* Assign or deassign (which never fails, found or not). 0, -EBUSY, -EINVAL, -ENOMEM. An already
+ * signalled eventfd interrupts at once and is not drained (a real one is: the model could not tell
+ * the old signal from a new one). When all others have given up a simulated one, it is deassigned. */
 int kc_kvm_irqfd(struct kc_kvm *k, const struct kc_irqfd *irq);
 /* gsi -> MSI; msi NULL removes the route. Takes effect from the next signal. */
 int kc_kvm_set_route(struct kc_kvm *k, uint32_t gsi, const struct kc_msi *msi);
@@ -52,7 +58,8 @@ int kc_kvm_set_route(struct kc_kvm *k, uint32_t gsi, const struct kc_msi *msi);
 /* A vCPU's write. true: an ioeventfd swallowed it (its counter rose by 1, no exit to userspace). */
 bool kc_kvm_write(struct kc_kvm *k, enum kc_bus bus, uint64_t addr, uint32_t len, uint64_t value);
 
-/* End of interrupt for a GSI: drops the line and signals every resamplefd of that GSI. */
+/* End of interrupt for a GSI, if one of a level-triggered route is in service: drops the line and
+ * signals every resamplefd of that GSI. */
 void kc_kvm_eoi(struct kc_kvm *k, uint32_t gsi);
 /* Real eventfds have no listener: drains those that are readable and interrupts. Returns how many. */
 unsigned kc_kvm_poll(struct kc_kvm *k);

@@ -20,7 +20,8 @@ struct kc_evfd;
 /* A new eventfd with counter 0, non-blocking; NULL on error with err set. */
 struct kc_evfd *kc_evfd_new_real(struct kc_err *err);
 struct kc_evfd *kc_evfd_new_sim(void);
-/* Wraps fd, which it takes: fd is closed with the last reference (also if this fails). */
+/* Wraps fd, which it takes: fd is closed with the last reference (also if this fails). It must be an
+ * eventfd or a pipe's end, and is made non-blocking. */
 struct kc_evfd *kc_evfd_from_fd(int fd, struct kc_err *err);
 
 struct kc_evfd *kc_evfd_ref(struct kc_evfd *e);
@@ -41,7 +42,8 @@ bool kc_evfd_is_last(const struct kc_evfd *e);
 
 /*
  * Simulated only: fn runs inside the writer's signal, as KVM's irqfd does; NULL removes it.
- * For a real eventfd this returns -ENOTSUP: its owner polls.
+ * A signal by fn itself only counts. -EBUSY if somebody listens already; -ENOTSUP for a real eventfd,
+ * whose owner polls.
  */
 int kc_evfd_listen(struct kc_evfd *e, void (*fn)(void *ctx, struct kc_evfd *e), void *ctx);
 
