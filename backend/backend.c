@@ -89,19 +89,22 @@ static bool note_exit(struct kc_backend *be, int ret, int status)
 
 bool kc_backend_running(struct kc_backend *be, int64_t timeout_ns)
 {
-	int status = 0;
+	int status = 0, ret;
 
 	if (be->pid <= 0 || be->exited)
 		return false;
-	return note_exit(be, kc_process_reap(be->pid, timeout_ns, &status), status);
+	ret = kc_process_reap(be->pid, timeout_ns, &status);
+	return note_exit(be, ret, status);
 }
 
 void kc_backend_end_process(struct kc_backend *be, int signo)
 {
-	int status = 0;
+	int status = 0, ret;
 
-	if (be->pid > 0 && !be->exited)
-		note_exit(be, kc_process_end(be->pid, signo, &status), status);
+	if (be->pid <= 0 || be->exited)
+		return;
+	ret = kc_process_end(be->pid, signo, &status);
+	note_exit(be, ret, status);
 }
 
 int kc_backend_open(struct kc_backend *be, struct kc_err *err)
