@@ -1,58 +1,85 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# kickcall: `make help` lists the targets.
+# kickcall. `make help` lists the targets.
 
 BUILD    ?= build
 CC       ?= cc
 CFLAGS   ?= -O2 -g
-PYTHON   ?= /usr/bin/python3
-WARN     := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wvla
-KC_FLAGS := -std=gnu11 -D_GNU_SOURCE -Iinclude -I. -I$(BUILD) -MMD -MP $(WARN)
-LIBS     := -ljansson $(CORO_LIBS) -lpthread
+V        ?= 0
+Q        := $(if $(filter 1,$(V)),,@)
+say       = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) '$(2)')
 
-# Boost.Context when the linker finds it, else ucontext; CORO=ucontext forces the latter.
-CORO     ?= $(shell echo 'void *make_fcontext(void *, unsigned long, void (*)(void)); int main(void) { return !make_fcontext(0, 0, 0); }' | $(CC) -xc - -o /dev/null -lboost_context 2>/dev/null && echo boost || echo ucontext)
+# The first interpreter that has pytest; without one, any (the build needs no pytest).
+PYTHON   ?= $(shell for p in /usr/bin/python3 python3; do $$p -c 'import pytest' 2>/dev/null && \
+	echo $$p && exit; done; echo python3)
+
+WARN     := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wvla
+KC_FLAGS := -std=gnu11 -D_GNU_SOURCE -Iinclude -I. -MMD -MP $(WARN)
+LIBS     := -ljansson -lpthread
+
+# Coroutines: Boost.Context when the linker finds it, else ucontext. CORO=ucontext forces the latter.
+CORO     ?= $(shell echo 'void *make_fcontext(void *, unsigned long, void (*)(void)); \
+	int main(void) { return !make_fcontext(0, 0, 0); }' | \
+	$(CC) -xc - -o /dev/null -lboost_context 2>/dev/null && echo boost || echo ucontext)
 ifeq ($(CORO),boost)
 KC_FLAGS += -DKC_CORO_BOOST
-CORO_LIBS := -lboost_context
+LIBS     += -lboost_context
 endif
 
-LIB_SRC  := $(wildcard common/*.c sim/*.c guest_model/*.c backend/*.c backend/reference/*.c \
-	harness/*.c harness/oracle/*.c coverage/*.c)
-LIB_SRC  := $(filter-out harness/main.c,$(LIB_SRC))
+LIB_SRC  := $(filter-out harness/main.c,$(wildcard common/*.c sim/*.c guest_model/*.c backend/*.c \
+	backend/reference/*.c harness/*.c harness/oracle/*.c coverage/*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o) $(BUILD)/coverage/clauses_data.o
-UNIT_SRC := $(wildcard tests/unit/test_*.c)
-UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
+LIB      := $(BUILD)/libkickcall.a
+UNITS    := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+BENCHES  := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 
+.PHONY: all
 all: $(BUILD)/kickcall
 
-$(BUILD)/kickcall: $(BUILD)/harness/main.o $(BUILD)/libkickcall.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+$(BUILD)/kickcall: $(BUILD)/harness/main.o $(LIB)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-$(BUILD)/libkickcall.a: $(LIB_OBJ)
-	rm -f $@
-	$(AR) rcs $@ $^
+$(LIB): $(LIB_OBJ)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(BUILD)/%.o: %.c
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(KC_FLAGS) -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(KC_FLAGS) -c -o $@ $<
 
 $(BUILD)/coverage/clauses_data.c: coverage/clauses.tsv coverage/compile.py
-	@mkdir -p $(@D)
-	$(PYTHON) coverage/compile.py $< $@
+	$(call say,GEN,$@)
+	$(Q)mkdir -p $(@D) && $(PYTHON) coverage/compile.py $< $@
 
 $(BUILD)/coverage/clauses_data.o: $(BUILD)/coverage/clauses_data.c
-	$(CC) $(CFLAGS) $(KC_FLAGS) -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS) $(KC_FLAGS) -c -o $@ $<
 
-$(BUILD)/tests/%: tests/unit/%.c $(BUILD)/libkickcall.a
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(KC_FLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libkickcall.a $(LIBS) -lcmocka
+$(BUILD)/tests/%: tests/unit/%.c $(LIB)
+	$(call say,TEST,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(KC_FLAGS) $(LDFLAGS) -o $@ $< $(LIB) $(LIBS) -lcmocka
 
-unit: $(UNIT_BIN)
-	@for t in $(UNIT_BIN); do echo "$$t"; $$t || exit 1; done
-
-clean:
-	rm -rf $(BUILD)
+$(BUILD)/bench/%: bench/%.c $(LIB)
+	$(call say,BENCH,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(KC_FLAGS) $(LDFLAGS) -o $@ $< $(LIB) $(LIBS)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-.PHONY: all unit clean
+include tests/check.mk
+
+.PHONY: deps clean help
+deps:
+	@tools/deps.sh
+
+clean:
+	rm -rf build
+
+help:
+	@echo 'make              build $(BUILD)/kickcall'
+	@echo 'make deps         install what is missing (root), or print the line that would'
+	@echo 'make conform      the blk suite: reference back-end, then qemu-storage-daemon'
+	@echo 'make check        all tests: what continuous integration runs'
+	@echo 'make bench        measure; writes $(BUILD)/bench.json'
+	@echo 'make unit | scenarios | e2e | check-valgrind | check-sanitizers | check-mutants | coverage'
+	@echo '                  the parts of check, one at a time'
+	@echo 'make clean'

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# How kickcall is tested: the parts of `make check`, and `make conform` and `make bench`.
+
+KICKCALL := $(BUILD)/kickcall
+SAN      := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+
+.PHONY: check
+check: need-all
+	@$(MAKE) --no-print-directory all units-built
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory scenarios
+	@$(MAKE) --no-print-directory check-mutants
+	@$(MAKE) --no-print-directory check-valgrind
+	@$(MAKE) --no-print-directory check-sanitizers
+	@$(MAKE) --no-print-directory coverage
+	@$(MAKE) --no-print-directory e2e
+	@echo 'make check: everything passed'
+
+# What is missing is named; nothing is ever installed from here.
+.PHONY: need-build need-all need-peer
+need-build:
+	@tools/deps.sh --check build
+need-peer:
+	@tools/deps.sh --check build peer
+need-all:
+	@tools/deps.sh --check build test peer
+
+.PHONY: units-built unit
+units-built: $(UNITS)
+unit: $(UNITS)
+	@set -e; for t in $(UNITS); do $(UNIT_WRAP) $$t 2>&1 | tests/quiet.sh $$t; done
+
+# The suite against the reference back-end: in the simulator, and live in a process of its own.
+.PHONY: scenarios
+scenarios: $(KICKCALL)
+	$(KICKCALL) conform --device blk
+	$(KICKCALL) conform --device loopback
+	$(KICKCALL) conform --device blk --mode live
+	$(KICKCALL) conform --device loopback --mode live
+
+.PHONY: check-valgrind
+check-valgrind: $(UNITS)
+	@echo 'unit tests under valgrind'
+	@$(MAKE) --no-print-directory unit \
+		UNIT_WRAP='valgrind -q --error-exitcode=99 --leak-check=full --trace-children=no'
+
+.PHONY: check-sanitizers
+check-sanitizers:
+	@$(MAKE) --no-print-directory BUILD=build/san CFLAGS='-O1 -g $(SAN)' all units-built
+	@$(MAKE) --no-print-directory BUILD=build/san CFLAGS='-O1 -g $(SAN)' unit
+	build/san/kickcall conform --device blk
+	build/san/kickcall conform --device loopback
+
+.PHONY: check-mutants
+check-mutants: $(LIB)
+	$(PYTHON) tests/mutants/run.py --build $(BUILD)
+
+.PHONY: coverage
+coverage:
+	tests/coverage.sh
+
+.PHONY: e2e
+e2e: $(KICKCALL) units-built
+	$(PYTHON) -m pytest -q -p no:cacheprovider tests/e2e
+
+# Not a test of kickcall: what a user of the suite sees. Fails if the reference fails, or if the peer
+# fails anything that profiles/qemu-storage-daemon.known does not list.
+.PHONY: conform
+conform: need-peer all
+	@echo '== blk, the built-in reference back-end'
+	@$(KICKCALL) conform --device blk
+	@echo
+	@echo '== blk, qemu-storage-daemon over vhost-user'
+	@$(KICKCALL) conform --device blk --profile qemu-storage-daemon
+
+.PHONY: bench
+bench: $(BENCHES) $(KICKCALL)
+	$(PYTHON) bench/run.py --build $(BUILD)
