@@ -11,8 +11,8 @@
  * The reference back-end: small, strict, and robust against every malformed ring. A ring error
  * signals the error eventfd and stops that ring alone; messages go on being answered.
  *
- * It knows nothing of sockets: it takes decoded requests and gives decoded replies, and looks at its
- * kick eventfds when told to. inproc.c, stream.c and server.c carry it.
+ * It knows nothing of sockets: it takes decoded requests and gives decoded replies, and looks at
+ * its kick eventfds when told to. inproc.c, stream.c and server.c carry it.
  */
 struct kc_ref;
 
@@ -22,7 +22,7 @@ struct kc_ref_config {
 	uint64_t features_off;		/* device feature bits not to offer */
 	uint64_t pf_off;		/* protocol feature bits not to offer */
 	const char *file;		/* blk: backing file; NULL: memory */
-	uint64_t capacity;		/* blk on memory: bytes; 0: 16 MiB, filled with kc_storage_pattern */
+	uint64_t capacity;		/* blk on memory: bytes, 0: 16 MiB; holds kc_storage_pattern */
 	bool read_only;			/* blk */
 };
 

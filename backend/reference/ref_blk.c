@@ -6,9 +6,9 @@
  * last writable one; between them lies the data, on the readable side for a write and on the
  * writable side for everything else. All is found by position.
  *
- * Every request that can be answered reports all writable bytes as used: what the request itself did
- * not write (a failed read, the rest of a long GET_ID buffer) is filled with zeroes, since the status
- * comes last and used.len may cover only bytes that were written (VQ-SPLIT-USED-DEV-02).
+ * Every request that can be answered reports all writable bytes as used: what the request itself
+ * did not write (a failed read, the rest of a long GET_ID buffer) is filled with zeroes, since the
+ * status comes last and used.len may cover only bytes that were written (VQ-SPLIT-USED-DEV-02).
  */
 #include <endian.h>
 #include <errno.h>
@@ -120,7 +120,8 @@ static bool storage_move(struct blk *b, bool write, uint8_t *p, size_t n, uint64
 		return true;
 	}
 	while (n) {
-		ssize_t got = write ? pwrite(b->fd, p, n, (off_t)pos) : pread(b->fd, p, n, (off_t)pos);
+		ssize_t got = write ? pwrite(b->fd, p, n, (off_t)pos)
+				    : pread(b->fd, p, n, (off_t)pos);
 
 		if (got < 0 && errno == EINTR)
 			continue;

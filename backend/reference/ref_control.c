@@ -2,10 +2,10 @@
 /*
  * The reference back-end's control plane: one handler per request, in a table by request number.
  *
- * What holds for many requests is checked before the handler runs, from the row of the message table
- * (message.h): shape of the payload, number of file descriptors, the protocol feature that the request
- * belongs to, and the ring index. A handler then checks what is its own and either carries the
- * request out completely or refuses it and changes nothing.
+ * What holds for many requests is checked before the handler runs, from the row of the message
+ * table (message.h): shape of the payload, number of file descriptors, the protocol feature that
+ * the request belongs to, and the ring index. A handler then checks what is its own and either
+ * carries the request out completely or refuses it and changes nothing.
  *
  * Most requests that are answered with a reply of their own leave no way to say "no": when one of
  * them is refused, the connection is closed.
@@ -278,7 +278,8 @@ static enum kc_ref_answer get_config(struct call *c)
 	return answer(c, KC_PL_CONFIG);
 }
 
-enum { CONFIG_WRITABLE = 0, CONFIG_MIGRATION = 1 };	/* SET_CONFIG flags, as the document has them */
+/* SET_CONFIG flags, as the document has them. */
+enum { CONFIG_WRITABLE = 0, CONFIG_MIGRATION = 1 };
 
 static enum kc_ref_answer set_config(struct call *c)
 {
@@ -298,11 +299,9 @@ static enum kc_ref_answer set_config(struct call *c)
 
 typedef enum kc_ref_answer handler_fn(struct call *c);
 
-enum rows { WITHOUT_RING, OF_RING };
-
 static const struct {
 	handler_fn *fn;
-	enum rows ring;
+	enum { WITHOUT_RING, OF_RING } ring;
 } handlers[KC_VU_MAX] = {
 	[KC_VU_GET_FEATURES] =		{ get_features, WITHOUT_RING },
 	[KC_VU_SET_FEATURES] =		{ set_features, WITHOUT_RING },
@@ -404,7 +403,7 @@ static enum kc_ref_answer refuse_by_reply(struct call *c)
 {
 	switch (c->req->id) {
 	case KC_VU_GET_CONFIG:
-		return answer(c, KC_PL_CONFIG);	/* size 0, sent as an empty payload: VU-MSG-GETCONFIG-01 */
+		return answer(c, KC_PL_CONFIG);	/* size 0: no payload, VU-MSG-GETCONFIG-01 */
 	case KC_VU_IOTLB_MSG:
 		return answer_u64(c, 1);	/* VU-IOTLB-01 */
 	default:

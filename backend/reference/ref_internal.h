@@ -120,7 +120,7 @@ struct kc_ref_ring {
 	bool no_notify;			/* used->flags asks for no kicks */
 };
 
-/* Host addresses of a ring's parts. -EINVAL with a sentence: alignment, or not inside one region. */
+/* Host addresses of a ring's parts. -EINVAL with a sentence: misaligned, or not in one region. */
 int kc_ref_split_translate(const struct kc_ref_mem *m, const struct kc_ref_vring_addr *addr,
 			   uint32_t size, struct kc_ref_vring *at, struct kc_err *err);
 /* Takes the next chain off the avail ring: 1, 0 there is none, -EPROTO: malformed, *why says how;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * The loopback device: copies the readable bytes of each chain to its writable ones, as many as both
- * sides have, and reports that number. It has no feature and no configuration of its own, so that
- * whatever goes wrong with it went wrong in the ring.
+ * The loopback device: copies the readable bytes of each chain to its writable ones, as many as
+ * both sides have, and reports that number. It has no feature and no configuration of its own, so
+ * that whatever goes wrong with it went wrong in the ring.
  */
 #include "ref_internal.h"
 

@@ -4,11 +4,12 @@
  *
  * Each region is mapped from its file once it has passed every check; the file descriptor is not
  * needed after that. Two address spaces lead into a region: the front-end's user addresses (uva),
- * used by SET_VRING_ADDR, and guest-physical ones (gpa), used by descriptors (VU-MEMACC-01). A range
- * is compared as (offset into the region, length) against the region's size, so that no sum of an
- * address and a length from outside can wrap.
+ * used by SET_VRING_ADDR, and guest-physical ones (gpa), used by descriptors (VU-MEMACC-01). A
+ * range is compared as (offset into the region, length) against the region's size, so that no sum
+ * of an address and a length from outside can wrap.
  *
- * A file that is truncated after the check makes accesses fault; the protocol knows no cure for that.
+ * A file that is truncated after the check makes accesses fault; the protocol knows no cure for
+ * that.
  */
 #include <errno.h>
 #include <string.h>
@@ -29,7 +30,8 @@ static bool overlap(uint64_t a, uint64_t alen, uint64_t b, uint64_t blen)
 	return a <= b ? b - a < alen : a - b < blen;
 }
 
-static int check_region(const struct kc_ref_mem *m, const struct kc_vu_region *w, struct kc_err *err)
+static int check_region(const struct kc_ref_mem *m, const struct kc_vu_region *w,
+			struct kc_err *err)
 {
 	if (m->nregions == KC_VU_MEM_REGIONS_MAX)
 		return kc_err_set(err, -EINVAL, "no memory slot is free");
@@ -51,10 +53,13 @@ static int check_region(const struct kc_ref_mem *m, const struct kc_vu_region *w
 static int check_file(const struct kc_vu_region *w, int fd, struct kc_err *err)
 {
 	struct stat st;
+	uint64_t file_bytes;
+	uint64_t file_bytes;
 
 	if (fd < 0 || fstat(fd, &st))
 		return kc_err_set(err, -EINVAL, "memory region without a file");
-	if (w->mmap_offset > (uint64_t)st.st_size || w->size > (uint64_t)st.st_size - w->mmap_offset)
+	file_bytes = (uint64_t)st.st_size;
+	if (w->mmap_offset > file_bytes || w->size > file_bytes - w->mmap_offset)
 		return kc_err_set(err, -EINVAL, "memory region reaches beyond the end of its file");
 	return 0;
 }
@@ -77,7 +82,8 @@ int kc_ref_mem_add(struct kc_ref_mem *m, const struct kc_vu_region *where, int f
 	g->map = mmap(NULL, g->map_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
 		      (off_t)(where->mmap_offset - skip));
 	if (g->map == MAP_FAILED)
-		return kc_err_set(err, -EINVAL, "memory region cannot be mapped: %s", strerror(errno));
+		return kc_err_set(err, -EINVAL, "memory region cannot be mapped: %s",
+				  strerror(errno));
 	g->host = (uint8_t *)g->map + skip;
 	m->nregions++;
 	return 0;

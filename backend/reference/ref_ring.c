@@ -3,15 +3,15 @@
  * The life of a ring (vhost-user document, "Ring states").
  *
  * A ring begins stopped and disabled. SET_VRING_KICK starts it, GET_VRING_BASE stops it, and
- * SET_VRING_ENABLE switches it on and off in either state. It is processed only while it is started,
- * enabled, not broken, and the driver is ready; otherwise neither its memory nor its kick is touched:
- * what the kick says meanwhile stays in the eventfd, and whatever lets a ring be processed also makes
- * it looked at without a kick.
+ * SET_VRING_ENABLE switches it on and off in either state. It is processed only while it is
+ * started, enabled, not broken, and the driver is ready; otherwise neither its memory nor its kick
+ * is touched: what the kick says meanwhile stays in the eventfd, and whatever lets a ring be
+ * processed also makes it looked at without a kick.
  *
- * `look` is all there is to scheduling: it says that the ring may have work, set by a kick, a start,
- * an enable, and work left over, and cleared when the ring was found empty after kicks had been asked
- * for again. Chains are carried out one by one and at once, so there is never one in flight between
- * two calls from outside, and a stop has nothing to wait for (VU-MSG-GETBASE-02).
+ * `look` is all there is to scheduling: it says that the ring may have work, set by a kick, a
+ * start, an enable, and work left over, and cleared when the ring was found empty after kicks had
+ * been asked for again. Chains are carried out one by one and at once, so there is never one in
+ * flight between two calls from outside, and a stop has nothing to wait for (VU-MSG-GETBASE-02).
  *
  * A ring error is told by the error eventfd, and the ring is left alone until it is stopped and
  * started again. DEVICE_NEEDS_RESET is not set: with DRIVER_OK that would demand a configuration
@@ -41,11 +41,17 @@ static bool driver_ready(const struct kc_ref *r)
 	return !kc_ref_has_pf(r, KC_PF_STATUS) || (r->status & VIRTIO_CONFIG_S_DRIVER_OK);
 }
 
-/* Started but disabled means "no side effects": for net that is to drop packets, but a block request
- * cannot be dropped, so such a ring waits until it is enabled. */
+/* Started but disabled means "no side effects": for net that is to drop packets, but a block
+ * request cannot be dropped, so such a ring waits until it is enabled. */
 bool kc_ref_ring_active(const struct kc_ref_ring *ring)
 {
 	return ring->started && ring->enabled && !ring->broken && driver_ready(ring->ref);
+}
+
+static void look(struct kc_ref_ring *ring)
+{
+	if (ring->started)
+		ring->look = true;
 }
 
 static void call(struct kc_ref_ring *ring)
@@ -69,7 +75,8 @@ int kc_ref_ring_start(struct kc_ref_ring *ring, struct kc_evfd *kick, struct kc_
 	if (!ring->size || !ring->have_addr)
 		rc = kc_err_set(err, -EINVAL, "ring %u has no size or no addresses yet", ring->qi);
 	else
-		rc = kc_ref_split_translate(&ring->ref->mem, &ring->addr, ring->size, &ring->at, err);
+		rc = kc_ref_split_translate(&ring->ref->mem, &ring->addr, ring->size, &ring->at,
+					    err);
 	if (rc) {
 		kc_evfd_unref(kick);
 		return rc;
@@ -81,7 +88,7 @@ int kc_ref_ring_start(struct kc_ref_ring *ring, struct kc_evfd *kick, struct kc_
 	ring->broken = false;
 	ring->why = NULL;
 	ring->started = true;
-	ring->look = true;	/* entries may be there already: VU-RING-START-03 */
+	look(ring);	/* entries may be there already: VU-RING-START-03 */
 	return 0;
 }
 
@@ -90,20 +97,21 @@ void kc_ref_ring_stop(struct kc_ref_ring *ring)
 	if (ring->started && !ring->broken)
 		kc_ref_split_leave(ring);
 	ring->started = false;
+	ring->look = false;
 	replace(&ring->kick, NULL);	/* VU-MSG-GETBASE-05 */
 }
 
 void kc_ref_ring_enable(struct kc_ref_ring *ring, bool on)
 {
 	if (on && !ring->enabled)
-		ring->look = true;
+		look(ring);	/* what came while it was disabled */
 	ring->enabled = on;
 }
 
 void kc_ref_ring_set_kick(struct kc_ref_ring *ring, struct kc_evfd *kick)
 {
 	replace(&ring->kick, kick);
-	ring->look = true;	/* a kick may still have been pending on the old one */
+	look(ring);	/* a kick may still have been pending on the old one */
 }
 
 void kc_ref_ring_set_call(struct kc_ref_ring *ring, struct kc_evfd *e)
@@ -122,7 +130,7 @@ int kc_ref_ring_set_addr(struct kc_ref_ring *ring, const struct kc_ref_vring_add
 			 struct kc_err *err)
 {
 	struct kc_ref_vring at;
-	uint32_t size = ring->size ? ring->size : 1;	/* not set yet: checked in full at the start */
+	uint32_t size = ring->size ? ring->size : 1;	/* not set: the start checks it in full */
 	int rc = kc_ref_split_translate(&ring->ref->mem, addr, size, &at, err);
 
 	if (rc)
@@ -131,7 +139,7 @@ int kc_ref_ring_set_addr(struct kc_ref_ring *ring, const struct kc_ref_vring_add
 	ring->have_addr = true;
 	if (ring->started)
 		ring->at = at;
-	ring->look = true;
+	look(ring);
 	return 0;
 }
 
@@ -141,13 +149,13 @@ void kc_ref_ring_remap(struct kc_ref_ring *ring)
 		return;
 	if (kc_ref_split_translate(&ring->ref->mem, &ring->addr, ring->size, &ring->at, NULL))
 		ring_error(ring, "the ring is no longer inside guest memory");
-	ring->look = true;
+	look(ring);
 }
 
 void kc_ref_ring_event_idx_changed(struct kc_ref_ring *ring)
 {
 	ring->signalled_used_valid = false;
-	ring->look = true;	/* say in the new way which kicks we want */
+	look(ring);	/* say in the new way which kicks we want */
 }
 
 bool kc_ref_ring_due(struct kc_ref_ring *ring)

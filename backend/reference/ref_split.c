@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * The device's side of a split ring: where its parts lie, how a chain is read and checked, how it is
- * returned, and the notification handshake in both directions. When to do which is ref_ring.c's.
+ * The device's side of a split ring: where its parts lie, how a chain is read and checked, how it
+ * is returned, and the notification handshake in both directions. When to do which is
+ * ref_ring.c's.
  *
- * Nothing in the ring is believed. A chain is first walked as a whole, each descriptor copied once,
- * and turned into two lists of host pieces; only a chain that passed every check reaches a device.
- * The first broken rule ends the walk with a reason, and the ring is left as it was. Chains of any
- * kind have at most `size` buffers, which also ends every loop (VQ-INDIRECT-DRV-03).
+ * Nothing in the ring is believed. A chain is first walked as a whole, each descriptor copied
+ * once, and turned into two lists of host pieces; only a chain that passed every check reaches a
+ * device. The first broken rule ends the walk with a reason, and the ring is left as it was.
+ * Chains of any kind have at most `size` buffers, which also ends every loop (VQ-INDIRECT-DRV-03).
  *
  * A buffer of 0 bytes is skipped, wherever its address points: no byte of it is ever touched. It
  * counts for the length and for the order of the chain all the same.
@@ -61,7 +62,7 @@ static const struct kc_ref_mem *walk_mem(const struct walk *w)
 	return &w->ring->ref->mem;
 }
 
-/* One copy of a descriptor: what was checked is what is used, whatever the driver does meanwhile. */
+/* One copy of a descriptor: what was checked is what is used, whatever happens to it meanwhile. */
 static struct kc_desc read_desc(const struct walk *w, uint32_t i)
 {
 	uint8_t raw[sizeof(struct vring_desc)] = { 0 };
@@ -129,7 +130,7 @@ static const char *enter_indirect(struct walk *w, const struct kc_desc *d)
 	return NULL;
 }
 
-/* Any number of direct descriptors, then possibly one INDIRECT one as the last (VQ-INDIRECT-DEV-02).
+/* Any number of direct descriptors, then possibly an INDIRECT one as the last (VQ-INDIRECT-DEV-02).
  * Every turn adds a buffer, of which there are at most `size`, or enters the one indirect table. */
 static const char *walk_chain(struct walk *w, uint16_t head)
 {
@@ -266,8 +267,8 @@ bool kc_ref_split_rest(struct kc_ref_ring *ring)
 	if (kc_ref_has(ring->ref, VIRTIO_RING_F_EVENT_IDX))
 		kc_ring_store16(ring->at.used + kc_used_avail_event(ring->size), ring->avail_idx,
 				__ATOMIC_RELAXED);
-	/* (C): our wish is visible before avail idx is read once more; a driver that publishes after
-	 * that reads our wish afterwards, and kicks. */
+	/* (C): our wish is visible before avail idx is read once more; a driver that publishes
+	 * after that reads our wish afterwards, and kicks. */
 	kc_ring_fence();
 	return kc_ref_split_pending(ring);
 }

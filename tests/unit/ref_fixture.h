@@ -153,8 +153,8 @@ static inline enum kc_ref_answer fx_addr(struct fx *f, unsigned qi)
 			   fx_uva(f->q[qi].used));
 }
 
-static inline enum kc_ref_answer fx_mem_table(struct fx *f, const struct kc_vu_region *r, unsigned n,
-					      unsigned nfds)
+static inline enum kc_ref_answer fx_mem_table(struct fx *f, const struct kc_vu_region *r,
+					      unsigned n, unsigned nfds)
 {
 	struct kc_msg m;
 
@@ -319,7 +319,8 @@ static inline void fx_set_avail_flags(struct fx *f, unsigned qi, uint16_t flags)
 	kc_ring_store16(fx_host(f, f->q[qi].avail) + KC_AVAIL_FLAGS, flags, __ATOMIC_RELAXED);
 }
 
-static inline void fx_expect_used(struct fx *f, unsigned qi, uint16_t idx, uint32_t id, uint32_t len)
+static inline void fx_expect_used(struct fx *f, unsigned qi, uint16_t idx, uint32_t id,
+				  uint32_t len)
 {
 	struct fx_ring *q = &f->q[qi];
 	uint8_t *e = fx_host(f, q->used) + kc_used_slot(idx & (q->size - 1));

@@ -102,8 +102,9 @@ static void writes_and_reads_back(void **state)
 static void bad_ranges_fail(void **state)
 {
 	static const struct { uint64_t sector; uint32_t data; } rows[] = {
-		{ SECTORS, 512 }, { SECTORS - 1, 1024 }, { UINT64_MAX, 512 }, { UINT64_MAX / 512, 512 },
-		{ 0x80000000000000ull, 512 }, { 0, 511 }, { 0, 1 }, { 0, 513 },
+		{ SECTORS, 512 }, { SECTORS - 1, 1024 }, { UINT64_MAX, 512 },
+		{ UINT64_MAX / 512, 512 }, { 0x80000000000000ull, 512 }, { 0, 511 }, { 0, 1 },
+		{ 0, 513 },
 	};
 	struct fx f;
 	uint32_t len;
@@ -112,20 +113,21 @@ static void bad_ranges_fail(void **state)
 	open_blk(&f, 0);
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		memset(fx_host(&f, DATA), POISON, 2048);
-		assert_int_equal(request(&f, VIRTIO_BLK_T_IN, rows[i].sector, rows[i].data, RW, &len),
-				 VIRTIO_BLK_S_IOERR);
+		assert_int_equal(request(&f, VIRTIO_BLK_T_IN, rows[i].sector, rows[i].data, RW,
+					 &len), VIRTIO_BLK_S_IOERR);
 		assert_int_equal(len, rows[i].data + 1);
 		expect_all(&f, DATA, 0, rows[i].data);
 		assert_int_equal(*fx_host(&f, DATA + rows[i].data), POISON);
 		memset(fx_host(&f, DATA), POISON, 2048);
-		assert_int_equal(request(&f, VIRTIO_BLK_T_OUT, rows[i].sector, rows[i].data, 0, &len),
-				 VIRTIO_BLK_S_IOERR);
+		assert_int_equal(request(&f, VIRTIO_BLK_T_OUT, rows[i].sector, rows[i].data, 0,
+					 &len), VIRTIO_BLK_S_IOERR);
 		assert_int_equal(len, 1);
 		expect_all(&f, DATA, POISON, 2048);
 	}
 	assert_int_equal(request(&f, VIRTIO_BLK_T_IN, 0, 1024, RW, &len), VIRTIO_BLK_S_OK);
 	expect_pattern(&f, DATA, 0, 1024);
-	assert_int_equal(request(&f, VIRTIO_BLK_T_IN, SECTORS - 2, 1024, RW, &len), VIRTIO_BLK_S_OK);
+	assert_int_equal(request(&f, VIRTIO_BLK_T_IN, SECTORS - 2, 1024, RW, &len),
+			 VIRTIO_BLK_S_OK);
 	expect_pattern(&f, DATA, (SECTORS - 2) * 512, 1024);
 	fx_close(&f);
 }
@@ -178,7 +180,8 @@ static void one_byte_descriptors(void **state)
 	fx_start(&f, 0, 1024, 0);
 	put_header(&f, VIRTIO_BLK_T_IN, 1);
 	for (uint32_t i = 0; i < n; i++)
-		fx_desc_at(&f, table + 16 * i, i < 16 ? HDR + i : i < n - 1 ? DATA + i - 16 : STATUS, 1,
+		fx_desc_at(&f, table + 16 * i,
+			   i < 16 ? HDR + i : i < n - 1 ? DATA + i - 16 : STATUS, 1,
 			   (i < 16 ? 0 : RW) | (i < n - 1 ? NEXT : 0), (uint16_t)(i + 1));
 	fx_desc(&f, 0, 0, table, 16 * n, IND, 0);
 	fx_offer(&f, 0, 0);
@@ -220,7 +223,7 @@ static void merged_descriptors(void **state)
 	fx_close(&f);
 }
 
-/* No header, or no room for the status: the buffer comes back with length 0, and the ring goes on. */
+/* No header, or no room for the status: the buffer comes back with length 0, the ring goes on. */
 static void unanswerable_requests(void **state)
 {
 	struct fx f;
@@ -251,7 +254,8 @@ static void unanswerable_requests(void **state)
 
 static void read_only(void **state)
 {
-	struct kc_ref_config c = { .device = "blk", .queues = 1, .capacity = 4096, .read_only = true };
+	struct kc_ref_config c = { .device = "blk", .queues = 1, .capacity = 4096,
+				   .read_only = true };
 	struct fx f;
 	uint32_t len;
 
@@ -269,7 +273,7 @@ static void read_only(void **state)
 	fx_close(&f);
 }
 
-/* A file that ends in half a sector: whole sectors count, writes reach it, and it is not extended. */
+/* A file that ends in half a sector: whole sectors count, writes reach it, it is not extended. */
 static void backing_file(void **state)
 {
 	char path[] = "/tmp/kc_ref_blk_XXXXXX";
@@ -391,8 +395,11 @@ static void config_fields(void **state)
 static void config_out_of_range(void **state)
 {
 	static const struct { uint32_t offset, size; } rows[] = {
-		{ 0, 97 }, { 96, 1 }, { 95, 2 }, { UINT32_MAX, 1 }, { 1, UINT32_MAX }, { 0, 0 }, { 0, 256 },
+		{ 0, 97 }, { 96, 1 }, { 95, 2 }, { UINT32_MAX, 1 }, { 1, UINT32_MAX }, { 0, 0 },
+		{ 0, 256 },
 	};
+	static const uint8_t zeroes[256];
+	static const uint8_t zeroes[256];
 	struct fx f;
 
 	(void)state;
@@ -400,7 +407,7 @@ static void config_out_of_range(void **state)
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		assert_int_equal(get_config(&f, rows[i].offset, rows[i].size), KC_REF_REPLY);
 		assert_int_equal(f.reply.config.size, 0);
-		assert_int_equal(set_config(&f, rows[i].offset, rows[i].size, 1, &(uint8_t[256]){ 0 }),
+		assert_int_equal(set_config(&f, rows[i].offset, rows[i].size, 1, zeroes),
 				 KC_REF_REFUSED);
 	}
 	fx_close(&f);
@@ -478,7 +485,8 @@ static void features_offered(void **state)
 	fx_close(&f);
 	fx_open_config(&f, &c);
 	got = fx_get_u64(&f, KC_VU_GET_FEATURES);
-	assert_false(got & (CACHE_BITS | F_EVT | KC_BIT(VIRTIO_BLK_F_MQ) | KC_BIT(VIRTIO_BLK_F_RO)));
+	assert_false(got & (CACHE_BITS | F_EVT | KC_BIT(VIRTIO_BLK_F_MQ) |
+			    KC_BIT(VIRTIO_BLK_F_RO)));
 	fx_close(&f);
 }
 

@@ -7,9 +7,10 @@
 #include <sys/eventfd.h>
 
 #define PF_ALL	(KC_BIT(KC_PF_MQ) | KC_BIT(KC_PF_REPLY_ACK) | KC_BIT(KC_PF_CONFIG) | \
-		 KC_BIT(KC_PF_RESET_DEVICE) | KC_BIT(KC_PF_STATUS) | KC_BIT(KC_PF_CONFIGURE_MEM_SLOTS))
-#define READY	(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK | \
-		 VIRTIO_CONFIG_S_DRIVER_OK)
+		 KC_BIT(KC_PF_RESET_DEVICE) | KC_BIT(KC_PF_STATUS) | \
+		 KC_BIT(KC_PF_CONFIGURE_MEM_SLOTS))
+#define READY	(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | \
+		 VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK)
 
 /* An empty buffer on descriptor 0, which costs no memory and completes with length 0. */
 static void offer_empty(struct fx *f, unsigned qi)
@@ -71,13 +72,13 @@ static void masks_of_the_configuration(void **state)
 static void gated_and_unknown_requests(void **state)
 {
 	static const uint32_t close[] = {
-		KC_VU_GET_QUEUE_NUM, KC_VU_GET_STATUS, KC_VU_GET_MAX_MEM_SLOTS, KC_VU_GET_INFLIGHT_FD,
-		KC_VU_SET_LOG_BASE, KC_VU_GET_VRING_BASE_SKIP_DRAIN,
+		KC_VU_GET_QUEUE_NUM, KC_VU_GET_STATUS, KC_VU_GET_MAX_MEM_SLOTS,
+		KC_VU_GET_INFLIGHT_FD, KC_VU_SET_LOG_BASE, KC_VU_GET_VRING_BASE_SKIP_DRAIN,
 	};
 	static const uint32_t refused[] = {
-		0, KC_VU_MAX, 1000, UINT32_MAX, KC_VU_SET_STATUS, KC_VU_SET_CONFIG, KC_VU_ADD_MEM_REG,
-		KC_VU_REM_MEM_REG, KC_VU_RESET_DEVICE, KC_VU_SET_LOG_FD, KC_VU_SEND_RARP,
-		KC_VU_VRING_KICK, KC_VU_SET_VRING_ENABLE,
+		0, KC_VU_MAX, 1000, UINT32_MAX, KC_VU_SET_STATUS, KC_VU_SET_CONFIG,
+		KC_VU_ADD_MEM_REG, KC_VU_REM_MEM_REG, KC_VU_RESET_DEVICE, KC_VU_SET_LOG_FD,
+		KC_VU_SEND_RARP, KC_VU_VRING_KICK, KC_VU_SET_VRING_ENABLE,
 	};
 	struct fx f;
 
@@ -140,8 +141,8 @@ static void ring_index_is_checked_in_full(void **state)
 		assert_int_equal(fx_state(&f, KC_VU_SET_VRING_BASE, bad[i], 0), KC_REF_REFUSED);
 		assert_int_equal(fx_state(&f, KC_VU_SET_VRING_ENABLE, bad[i], 1), KC_REF_REFUSED);
 		assert_int_equal(fx_state(&f, KC_VU_GET_VRING_BASE, bad[i], 0), KC_REF_CLOSE);
-		assert_int_equal(fx_addr_uva(&f, bad[i], 0, fx_uva(BUFS), fx_uva(BUFS), fx_uva(BUFS)),
-				 KC_REF_REFUSED);
+		assert_int_equal(fx_addr_uva(&f, bad[i], 0, fx_uva(BUFS), fx_uva(BUFS),
+					     fx_uva(BUFS)), KC_REF_REFUSED);
 	}
 	assert_int_equal(fx_u64(&f, KC_VU_SET_VRING_KICK, NQUEUES | KC_VU_NOFD), KC_REF_REFUSED);
 	assert_int_equal(fx_u64(&f, KC_VU_SET_VRING_CALL, 255 | KC_VU_NOFD), KC_REF_REFUSED);
@@ -419,7 +420,7 @@ static void bad_memory_tables(void **state)
 	assert_int_equal(fx_mem_table(&f, two, 2, 2), KC_REF_REFUSED);
 	two[1] = (struct kc_vu_region){ 0x20000, 0x2000, 0x6f000, 0 };		/* uva */
 	assert_int_equal(fx_mem_table(&f, two, 2, 2), KC_REF_REFUSED);
-	two[1] = (struct kc_vu_region){ 0x12000, 0x2000, 0x72000, 0 };		/* they only touch */
+	two[1] = (struct kc_vu_region){ 0x12000, 0x2000, 0x72000, 0 };	/* they only touch */
 	assert_int_equal(fx_mem_table(&f, two, 2, 2), KC_REF_DONE);
 	for (unsigned i = 0; i < 9; i++)
 		two[i] = (struct kc_vu_region){ 0x10000 * i, 0x1000, 0x10000 * i, 0 };
@@ -520,7 +521,8 @@ static void memory_slots(void **state)
 		other.gpa = other.uva = 0x2000000 + 0x1000 * i;
 		assert_int_equal(mem_reg(&f, KC_VU_ADD_MEM_REG, other, 1), KC_REF_DONE);
 	}
-	assert_int_equal(mem_reg(&f, KC_VU_ADD_MEM_REG, extra, 1), KC_REF_REFUSED);	/* 8 are full */
+	/* All 8 are taken. */
+	assert_int_equal(mem_reg(&f, KC_VU_ADD_MEM_REG, extra, 1), KC_REF_REFUSED);
 	fx_close(&f);
 }
 
@@ -617,7 +619,8 @@ static void reset(void **state)
 		assert_int_equal(fx_get_base(&f, 0), 0);
 		assert_int_equal(fx_state(&f, KC_VU_SET_VRING_ENABLE, 0, 1), KC_REF_REFUSED);
 
-		fx_u64(&f, KC_VU_SET_FEATURES, F_V1 | F_PF);	/* memory and protocol features stay */
+		/* Memory and protocol features are as before. */
+		fx_u64(&f, KC_VU_SET_FEATURES, F_V1 | F_PF);
 		fx_u64(&f, KC_VU_SET_STATUS, READY);
 		fx_start(&f, 0, 8, 0);
 		offer_empty(&f, 0);

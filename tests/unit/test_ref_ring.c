@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * The reference back-end's split ring, driven by a pen that keeps no rule, on the loopback device:
- * what it copies and reports, when it calls and asks for kicks, and that no malformed ring does more
- * harm than to itself.
+ * what it copies and reports, when it calls and asks for kicks, and that no malformed ring does
+ * more harm than to itself.
  */
 #include <tests/unit/ref_fixture.h>
 
@@ -42,7 +42,9 @@ static void copies_and_reports(void **state)
 /* Out 10 and in 4, then out 2 and in 7, no out, no in: the smaller side counts. */
 static void length_is_the_smaller_side(void **state)
 {
-	static const struct { uint32_t out, in; } rows[] = { { 10, 4 }, { 2, 7 }, { 0, 5 }, { 5, 0 } };
+	static const struct { uint32_t out, in, used; } rows[] = {
+		{ 10, 4, 4 }, { 2, 7, 2 }, { 0, 5, 0 }, { 5, 0, 0 },
+	};
 	struct fx f;
 
 	(void)state;
@@ -56,7 +58,7 @@ static void length_is_the_smaller_side(void **state)
 		fx_offer(&f, 0, 0);
 		fx_kick(&f, 0);
 		fx_run(&f);
-		fx_expect_used(&f, 0, (uint16_t)i, 0, rows[i].out < rows[i].in ? rows[i].out : rows[i].in);
+		fx_expect_used(&f, 0, (uint16_t)i, 0, rows[i].used);
 		assert_int_equal(*fx_host(&f, BUFS + 32 + rows[i].in), 0xee);
 	}
 	fx_close(&f);
@@ -120,8 +122,8 @@ static void size_one_and_largest(void **state)
 
 	fx_start(&f, 1, 32768, 0);
 	for (uint32_t i = 0; i < 32768; i++)	/* one chain of the whole table, a byte each */
-		fx_desc(&f, 1, i, BUFS + i % 16384, 1, (i < 16384 ? 0 : RW) | (i < 32767 ? NEXT : 0),
-			(uint16_t)(i + 1));
+		fx_desc(&f, 1, i, BUFS + i % 16384, 1,
+			(i < 16384 ? 0 : RW) | (i < 32767 ? NEXT : 0), (uint16_t)(i + 1));
 	fx_offer(&f, 1, 0);
 	fx_kick(&f, 1);
 	fx_run(&f);
@@ -302,7 +304,7 @@ static const struct malformed {
 	{ "longer_than_the_ring", longer_than_the_ring },
 };
 
-/* After an error: told once, nothing used, left alone, the other ring serves, and a restart heals. */
+/* After an error: told once, nothing used, left alone, the other ring serves, a restart heals. */
 static void expect_broken_ring_0(struct fx *f)
 {
 	fx_run(f);
@@ -469,12 +471,57 @@ static void event_decides_calls(void **state)
 			offer_copy(&f, 0, n % 4);
 			fx_kick(&f, 0);
 			fx_run(&f);
-			if (n == 1)	/* the first call after a start is free; the next one is not */
+			if (n == 1)	/* the first call after a start is free */
 				fx_set_used_event(&f, 0, event);
 			assert_int_equal(fx_count(f.q[0].call), n == 1 || n == 4);
 		}
 		fx_close(&f);
 	}
+}
+
+/* A ring that starts anew from 0 after one chain: what was signalled before says nothing now. */
+static void restart_forgets_what_was_signalled(void **state)
+{
+	struct fx f;
+
+	(void)state;
+	fx_open(&f, "loopback", F_EVT);
+	for (int life = 0; life < 2; life++) {
+		fx_start(&f, 0, 8, 0);
+		fx_set_used_event(&f, 0, 0);
+		offer_copy(&f, 0, 0);
+		fx_run(&f);
+		assert_int_equal(fx_count(f.q[0].call), 1);
+		assert_int_equal(fx_get_base(&f, 0), 1);
+	}
+	fx_close(&f);
+}
+
+/* SET_VRING_ADDR on a live ring: it goes on at the new place, and leaves the old one alone. */
+static void ring_moves_while_it_runs(void **state)
+{
+	struct fx f;
+	uint64_t old_used;
+
+	(void)state;
+	fx_open(&f, "loopback", 0);
+	fx_start(&f, 0, 8, 0);
+	offer_copy(&f, 0, 0);
+	fx_run(&f);
+	old_used = f.q[0].used;
+	memcpy(fx_host(&f, f.q[0].desc + 0x1000), fx_host(&f, f.q[0].desc), 0x1000);
+	f.q[0].desc += 0x1000;
+	f.q[0].avail += 0x1000;
+	f.q[0].used += 0x1000;
+	/* Refused addresses change nothing. */
+	assert_int_equal(fx_addr_uva(&f, 0, 0, 0, 0, 0), KC_REF_REFUSED);
+	assert_int_equal(fx_addr(&f, 0), KC_REF_DONE);
+	offer_copy(&f, 0, 1);
+	fx_kick(&f, 0);
+	fx_run(&f);
+	assert_int_equal(fx_used_idx(&f, 0), 2);
+	assert_int_equal(kc_ring_load16(fx_host(&f, old_used) + KC_USED_IDX, __ATOMIC_RELAXED), 1);
+	fx_close(&f);
 }
 
 static void avail_event_follows(void **state)
@@ -576,7 +623,7 @@ static void round_robin(void **state)
 	fx_close(&f);
 }
 
-/* Without a kick fd the ring is polled; without a call fd nothing is signalled, and all is served. */
+/* Without a kick fd the ring is polled; without a call fd nothing is signalled; all is served. */
 static void polled_ring_without_call(void **state)
 {
 	struct fx f;
@@ -617,6 +664,8 @@ int main(void)
 		cmocka_unit_test(four_gib_are_the_limit),
 		cmocka_unit_test(flags_decide_calls),
 		cmocka_unit_test(event_decides_calls),
+		cmocka_unit_test(restart_forgets_what_was_signalled),
+		cmocka_unit_test(ring_moves_while_it_runs),
 		cmocka_unit_test(avail_event_follows),
 		cmocka_unit_test(no_notify_only_while_busy),
 		cmocka_unit_test(stop_while_busy_leaves_flags_clear),
