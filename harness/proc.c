@@ -56,7 +56,7 @@ static uint64_t count_after(const char *text, const char *key)
 
 static int read_thread(pid_t pid, const char *tid, struct kc_proc *p)
 {
-	char path[128], text[4096], state;
+	char path[320], text[4096], state;
 	uint64_t ticks;
 	int code;
 
