@@ -54,7 +54,6 @@ static int check_file(const struct kc_vu_region *w, int fd, struct kc_err *err)
 {
 	struct stat st;
 	uint64_t file_bytes;
-	uint64_t file_bytes;
 
 	if (fd < 0 || fstat(fd, &st))
 		return kc_err_set(err, -EINVAL, "memory region without a file");
