@@ -29,7 +29,7 @@
 struct kc_evfd {
 	unsigned refs;
 	int fd;			/* -1: simulated */
-	bool pipe;
+	bool pipe = false;
 	uint64_t count;
 	void (*listen)(void *ctx, struct kc_evfd *e);
 	void *listen_ctx;
@@ -100,7 +100,7 @@ static int check_fd(int fd, bool *pipe, struct kc_err *err)
 struct kc_evfd *kc_evfd_from_fd(int fd, struct kc_err *err)
 {
 	struct kc_evfd *e = NULL;
-	bool pipe;
+	bool pipe = false;
 
 	if (!check_fd(fd, &pipe, err)) {
 		e = evfd_new(fd);
@@ -176,7 +176,7 @@ int kc_evfd_signal(struct kc_evfd *e, uint64_t n)
 void kc_evfd_signal_kernel(struct kc_evfd *e)
 {
 	if (e->fd >= 0) {
-		/* Only the kernel can go on from COUNT_MAX; up there one signal more says nothing. */
+		/* Only the kernel can go on from COUNT_MAX; one signal more says nothing there. */
 		signal_real(e, 1);
 		return;
 	}
