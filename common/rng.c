@@ -27,7 +27,7 @@ uint64_t kc_rng_next(struct kc_rng *r)
 
 uint64_t kc_rng_below(struct kc_rng *r, uint64_t n)
 {
-	uint64_t reject = -n % n;	/* 2^64 mod n: the first values would be drawn once too often */
+	uint64_t reject = -n % n;	/* 2^64 mod n: values that come once too often */
 	uint64_t v;
 
 	do {

@@ -10,9 +10,9 @@
  * Level-triggered GSIs have a line and an in-service bit. There is no memory map: a caller that
  * writes to guest memory does not come here, as a memslot wins over an ioeventfd.
  *
- * KVM does not keep an eventfd's file open. Here it holds exactly one reference per eventfd, however
- * often it is used, so kc_evfd_is_last() says whether userspace has closed it. Real descriptors may
- * live on in other processes; whether they do is not asked.
+ * KVM does not keep an eventfd's file open. Here it holds exactly one reference per eventfd,
+ * however often it is used, so kc_evfd_is_last() says whether userspace has closed it. Real
+ * descriptors may live on in other processes; whether they do is not asked.
  *
  * Callbacks (deliver, listeners of resamplefds) may come back into the model: no pointer into a
  * table is used after one.

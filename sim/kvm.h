@@ -50,7 +50,8 @@ void kc_kvm_free(struct kc_kvm *k);
 int kc_kvm_ioeventfd(struct kc_kvm *k, const struct kc_ioeventfd *io);
 /* Assign or deassign (which never fails, found or not). 0, -EBUSY, -EINVAL, -ENOMEM. An already
  * signalled eventfd interrupts at once and is not drained (a real one is: the model could not tell
- * the old signal from a new one). When all others have given up a simulated one, it is deassigned. */
+ * the old signal from a new one). When all others have given up a simulated one, that
+ * deassigns it. */
 int kc_kvm_irqfd(struct kc_kvm *k, const struct kc_irqfd *irq);
 /* gsi -> MSI; msi NULL removes the route. Takes effect from the next signal. */
 int kc_kvm_set_route(struct kc_kvm *k, uint32_t gsi, const struct kc_msi *msi);
@@ -61,7 +62,8 @@ bool kc_kvm_write(struct kc_kvm *k, enum kc_bus bus, uint64_t addr, uint32_t len
 /* End of interrupt for a GSI, if one of a level-triggered route is in service: drops the line and
  * signals every resamplefd of that GSI. */
 void kc_kvm_eoi(struct kc_kvm *k, uint32_t gsi);
-/* Real eventfds have no listener: drains those that are readable and interrupts. Returns how many. */
+/* Real eventfds have no listener: drains those that are readable and interrupts. Returns their
+ * number. */
 unsigned kc_kvm_poll(struct kc_kvm *k);
 /* Pollable descriptors of all irqfds (real ones): fills at most cap, returns how many. */
 unsigned kc_kvm_pollfds(const struct kc_kvm *k, int *fds, unsigned cap);

@@ -425,7 +425,8 @@ static struct block *carve(struct heap *h, unsigned arena, unsigned class, unsig
 	return b;
 }
 
-static struct free_list *list_of(struct heap *h, unsigned arena, unsigned class, unsigned align_log2)
+static struct free_list *list_of(struct heap *h, unsigned arena, unsigned class,
+				 unsigned align_log2)
 {
 	return &h->arenas[arena].free[class][align_log2 - 4];
 }

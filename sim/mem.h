@@ -8,14 +8,15 @@
 #include <kickcall/err.h>
 
 /*
- * Guest memory: several regions, each a memfd of its own, with gaps between some of them. An address
- * is a guest-physical one (gpa) everywhere; `uva` is the user address that a VMM would announce for
- * it, chosen so that gpa, uva, file offset and this process' own pointers are all different numbers.
+ * Guest memory: several regions, each a memfd of its own, with gaps between some of them. An
+ * address is a guest-physical one (gpa) everywhere; `uva` is the user address that a VMM would
+ * announce for it, chosen so that gpa, uva, file offset and this process' own pointers are all
+ * different numbers.
  *
  * All memory is filled with a pattern at start, so that every byte is a canary until it is used.
- * Everything that kickcall writes goes through kc_mem_write or kc_mem_wrote, which tell the watcher:
- * whatever changes otherwise was the device. Buffers come from kc_mem_alloc with untouched guard
- * bytes on both sides.
+ * Everything that kickcall writes goes through kc_mem_write or kc_mem_wrote, which tell the
+ * watcher: whatever changes otherwise was the device. Buffers come from kc_mem_alloc with untouched
+ * guard bytes on both sides.
  */
 #define KC_MEM_REGIONS_MAX	8
 #define KC_MEM_GUARD		16u	/* untouched bytes on each side of an allocation */
@@ -61,7 +62,8 @@ const struct kc_region *kc_mem_region(const struct kc_mem *m, uint64_t gpa);
 /* gpa -> uva; 0 if outside all regions. */
 uint64_t kc_mem_uva(const struct kc_mem *m, uint64_t gpa);
 
-/* May cross from one region into an adjacent one. -EFAULT if any byte is outside (nothing written). */
+/* May cross from one region into an adjacent one. -EFAULT if any byte is outside; then nothing is
+ * written. */
 int kc_mem_write(struct kc_mem *m, uint64_t gpa, const void *buf, size_t len);
 int kc_mem_read(const struct kc_mem *m, uint64_t gpa, void *buf, size_t len);
 /* For atomic stores made through a host pointer: tells the watcher what was stored. */
@@ -71,15 +73,17 @@ void kc_mem_wrote(struct kc_mem *m, uint64_t gpa, const void *buf, size_t len);
 enum kc_place {
 	KC_PLACE_ANY,
 	KC_PLACE_REGION_END,	/* its last byte is the last byte of a region that a gap follows */
-	KC_PLACE_ACROSS,	/* it crosses the border of the two adjacent regions, half on each side */
+	KC_PLACE_ACROSS,	/* half on each side of the border of the two adjacent regions */
 	KC_PLACE_LOW,		/* in the first region */
 	KC_PLACE_PAGE_END,	/* its last byte is the last byte of a page */
 };
 /* 0 and *gpa; -ENOMEM, also where a special place cannot hold len at that alignment (each holds one
  * allocation at a time); -EINVAL if align is no power of two up to 65536 (0 means 1). len 0 is
  * allowed. Addresses repeat from run to run; page 0 is never given. */
-int kc_mem_alloc(struct kc_mem *m, uint64_t len, uint64_t align, enum kc_place place, uint64_t *gpa);
-/* The bytes stay as they are, and it takes a while until they are given away again. gpa 0 is allowed. */
+int kc_mem_alloc(struct kc_mem *m, uint64_t len, uint64_t align, enum kc_place place,
+		 uint64_t *gpa);
+/* The bytes stay as they are, and it takes a while until they are given away again. gpa 0 is
+ * allowed. */
 void kc_mem_free(struct kc_mem *m, uint64_t gpa);
 
 #endif

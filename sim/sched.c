@@ -2,14 +2,14 @@
 /*
  * Theory of operation, sim: every spawned actor is a coroutine, and the guest's stack is the hub.
  * When the guest enters the scheduler it draws an actor among those that can run, itself included,
- * until it draws itself; a spawned actor that enters the scheduler just leaves for the hub. So there
+ * until it draws itself; a spawned actor that enters the scheduler leaves for the hub. So there
  * is one place where the choice is made, the observer looks and time passes: dispatch().
  *
  * An actor can run if it is ready, if the pred it waits for holds (or its deadline has passed), or,
  * for an idle stepper, if somebody did something since the step began that found nothing to do.
  * `activity` counts who did something: the guest whenever it comes back to the hub, an actor
- * whenever it ran, a stepper when its step says so. A step that changed nothing does not count, even
- * if it had scheduling points in it; else two idle steppers would keep each other busy for ever.
+ * whenever it ran, a stepper when its step says so. A step that changed nothing does not count,
+ * even if it had scheduling points in it, or two idle steppers would keep each other busy for ever.
  * When nobody can run, nobody ever will: nothing but actors changes anything.
  *
  * Live: one actor, which polls. The slices between two looks double from 20 us to 1 ms; a

@@ -10,9 +10,9 @@
  * Who runs next, and what time it is.
  *
  * In sim mode guest and back-end are coroutines on one thread; time is virtual and every choice is
- * drawn from one seed. When no actor can run and somebody still waits, that is a proof: nothing will
- * ever happen, and the waiter is told -EDEADLK at once. In live mode there is one actor, the guest;
- * waiting means polling real descriptors against a real deadline.
+ * drawn from one seed. When no actor can run and somebody still waits, that is a proof: nothing
+ * will ever happen, and the waiter is told -EDEADLK at once. In live mode there is one actor, the
+ * guest; waiting means polling real descriptors against a real deadline.
  *
  * This is the seam for weak memory: kc_sched_point may be called from anywhere on an actor's stack,
  * and the switch hook runs between actors, which is where store buffers are applied and un-applied.
@@ -51,16 +51,16 @@ void kc_sched_point(struct kc_sched *s);
  * -ETIMEDOUT means there that others kept running all that time.
  *
  * Who is told -EDEADLK: the waiter with the earliest deadline, actor 0 last among equals. A spawned
- * actor with a timeout that comes earlier than actor 0's is told first, and virtual time jumps to its
- * deadline: pred never true is thus a sleep. A spawned actor without a timeout is never told.
+ * actor with a timeout that comes earlier than actor 0's is told first, and virtual time jumps to
+ * its deadline: pred never true is thus a sleep. A spawned actor without a timeout is never told.
  *
  * pred must be cheap and without effect; it is called often, and from other stacks.
  */
 int kc_sched_wait(struct kc_sched *s, bool (*pred)(void *arg), void *arg, int64_t timeout_ns);
 
 /* Sim: runs the others until none can run any more. Live: until the quiet callback has said yes on
- * three looks in a row, 2 ms apart. 0, or -ETIMEDOUT after timeout_ns; live without a callback it is
- * always the latter. */
+ * three looks in a row, 2 ms apart. 0, or -ETIMEDOUT after timeout_ns; live without a callback it
+ * is always the latter. */
 int kc_sched_quiesce(struct kc_sched *s, int64_t timeout_ns);
 /* Live: asked whether the peer is quiet (all its threads sleep and its CPU time stands still). */
 void kc_sched_set_quiet(struct kc_sched *s, bool (*quiet)(void *ctx), void *ctx);
@@ -68,8 +68,8 @@ void kc_sched_set_quiet(struct kc_sched *s, bool (*quiet)(void *ctx), void *ctx)
 /* Called after every run of another actor (sim) and at every poll (live): KVM drains call eventfds
  * here, the oracle looks at memory. It must not call the scheduler. */
 void kc_sched_set_observer(struct kc_sched *s, void (*fn)(void *ctx), void *ctx);
-/* Live: descriptors whose readiness ends a poll early. fds[i] < 0 are skipped. The callback fills at
- * most cap entries and returns how many. */
+/* Live: descriptors whose readiness ends a poll early. fds[i] < 0 are skipped. The callback fills
+ * at most cap entries and returns how many. */
 void kc_sched_set_pollfds(struct kc_sched *s, unsigned (*fn)(void *ctx, int *fds, unsigned cap),
 			  void *ctx);
 /* Signature of kc_wait_fn, for a back-end's blocking exchange. ctx is the scheduler. */

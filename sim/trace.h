@@ -34,7 +34,7 @@ struct kc_trace {
 	void *now_ctx;
 	unsigned step;			/* current script line */
 	uint64_t count;
-	struct kc_trace_event kept[KC_TRACE_KEPT];	/* the last ones, at count % KC_TRACE_KEPT */
+	struct kc_trace_event kept[KC_TRACE_KEPT];	/* at count % KC_TRACE_KEPT */
 };
 
 /* place is printf-formatted. t may be NULL. */

@@ -20,8 +20,8 @@ struct kc_evfd;
 /* A new eventfd with counter 0, non-blocking; NULL on error with err set. */
 struct kc_evfd *kc_evfd_new_real(struct kc_err *err);
 struct kc_evfd *kc_evfd_new_sim(void);
-/* Wraps fd, which it takes: fd is closed with the last reference (also if this fails). It must be an
- * eventfd or a pipe's end, and is made non-blocking. */
+/* Wraps fd, which it takes: fd is closed with the last reference (also if this fails). It must be
+ * an eventfd or a pipe's end, and is made non-blocking. */
 struct kc_evfd *kc_evfd_from_fd(int fd, struct kc_err *err);
 
 struct kc_evfd *kc_evfd_ref(struct kc_evfd *e);
@@ -37,12 +37,13 @@ int kc_evfd_read(struct kc_evfd *e, uint64_t *n);
 bool kc_evfd_readable(const struct kc_evfd *e);
 /* The file descriptor (borrowed), or -1 for a simulated one. */
 int kc_evfd_fd(const struct kc_evfd *e);
-/* Has every holder but the caller given its reference back? (Simulated: the far side "closed" it.) */
+/* Has every holder but the caller given its reference back? (Simulated: the far side
+ * "closed" it.) */
 bool kc_evfd_is_last(const struct kc_evfd *e);
 
 /*
- * Simulated only: fn runs inside the writer's signal, as KVM's irqfd does; NULL removes it.
- * A signal by fn itself only counts. -EBUSY if somebody listens already; -ENOTSUP for a real eventfd,
+ * Simulated only: fn runs inside the writer's signal, as KVM's irqfd does; NULL removes it. A
+ * signal by fn itself only counts. -EBUSY if somebody listens already; -ENOTSUP for a real eventfd,
  * whose owner polls.
  */
 int kc_evfd_listen(struct kc_evfd *e, void (*fn)(void *ctx, struct kc_evfd *e), void *ctx);
@@ -56,7 +57,8 @@ struct kc_handle {
 #define KC_HANDLE_NONE ((struct kc_handle){ .fd = -1 })
 
 static inline bool kc_handle_is_none(struct kc_handle h) { return h.fd < 0 && !h.evfd; }
-/* A handle of its own to the same thing (dup or reference); none stays none, and so does a dup that fails. */
+/* A handle of its own to the same thing (dup or reference); none stays none, and so does a dup that
+ * fails. */
 struct kc_handle kc_handle_dup(struct kc_handle h);
 void kc_handle_close(struct kc_handle *h);	/* and sets it to none */
 /* The handle that carries e, borrowed from it (dup it to send). */

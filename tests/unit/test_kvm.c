@@ -422,12 +422,12 @@ struct level {
 
 static void set_up_level(struct level *l, uint32_t data)
 {
-	l->k = new_kvm();
-	l->trigger = kc_evfd_new_sim();
-	l->resample = kc_evfd_new_sim();
+	struct kc_irqfd irq = { 5, RS, kc_evfd_new_sim(), kc_evfd_new_sim() };
+
+	*l = (struct level){ new_kvm(), irq.evfd, irq.resample };
 	if (data)
 		route(l->k, 5, data);
-	assert_int_equal(kc_kvm_irqfd(l->k, &(struct kc_irqfd){ 5, RS, l->trigger, l->resample }), 0);
+	assert_int_equal(kc_kvm_irqfd(l->k, &irq), 0);
 }
 
 static void tear_down_level(struct level *l)

@@ -27,7 +27,8 @@ static void test_known_values(void **state)
 
 static void test_below(void **state)
 {
-	static const uint64_t bounds[] = { 1, 2, 3, 7, 1000, 1ull << 32, (1ull << 63) + 1, UINT64_MAX };
+	static const uint64_t bounds[] = { 1, 2, 3, 7, 1000, 1ull << 32, (1ull << 63) + 1,
+					   UINT64_MAX };
 	unsigned seen[5] = { 0 };
 	struct kc_rng r;
 

@@ -87,7 +87,7 @@ static void test_stepper_serves(void **state)
 	}
 }
 
-/* The proof comes at once: each stepper is asked a bounded number of times, whatever the timeout. */
+/* The proof comes at once: each stepper is asked once, whatever the timeout. */
 static void test_deadlock_is_proved(void **state)
 {
 	(void)state;
