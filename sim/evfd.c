@@ -29,7 +29,7 @@
 struct kc_evfd {
 	unsigned refs;
 	int fd;			/* -1: simulated */
-	bool pipe = false;
+	bool pipe;
 	uint64_t count;
 	void (*listen)(void *ctx, struct kc_evfd *e);
 	void *listen_ctx;
