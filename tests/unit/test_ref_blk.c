@@ -399,7 +399,6 @@ static void config_out_of_range(void **state)
 		{ 0, 256 },
 	};
 	static const uint8_t zeroes[256];
-	static const uint8_t zeroes[256];
 	struct fx f;
 
 	(void)state;
