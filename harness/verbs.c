@@ -116,3 +116,9 @@ const struct kc_verb kc_verbs[] = {
 	{ E, "config <n> size <n> = <n>", kc_do_expect_config, "little-endian field of the configuration" },
 };
 const unsigned kc_nverbs = sizeof(kc_verbs) / sizeof(*kc_verbs);
+
+bool kc_verb_connects(const struct kc_verb *v)
+{
+	return v->run == kc_do_open || v->run == kc_do_connect || v->run == kc_do_disconnect ||
+		v->run == kc_do_session;
+}

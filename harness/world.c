@@ -66,7 +66,7 @@ static bool peer_is_quiet(void *ctx)
 {
 	struct kc_world *w = ctx;
 
-	return kc_proc_quiet(&w->quiet, w->cfg.be->pid);
+	return w->cfg.be->pid && kc_proc_quiet(&w->quiet, w->cfg.be->pid);
 }
 
 static int64_t trace_now(void *ctx)
@@ -312,7 +312,7 @@ static void wire(struct kc_world *w)
 	w->mem.wrote_ctx = w->oracle;
 	kc_sched_set_observer(w->sched, kc_world_observe, w);
 	kc_sched_set_pollfds(w->sched, kc_vmm_pollfds, &w->vmm);
-	if (be->pid && !w->cfg.busy_poll)
+	if (!w->cfg.busy_poll)
 		kc_sched_set_quiet(w->sched, peer_is_quiet, w);
 	if (w->cfg.mode == KC_MODE_SIM)
 		kc_sched_spawn_stepper(w->sched, "back-end", step_backend, w);
@@ -327,6 +327,21 @@ static void lost_between_steps(struct kc_world *w)
 	w->over = true;
 }
 
+/* The connection is gone: may this step still run? An expectation judges the loss itself; when it has
+ * allowed it, only a new connection makes sense of what follows. */
+static bool runs_after_loss(struct kc_world *w, const struct kc_step *step)
+{
+	if (kc_verb_connects(step->verb))
+		return true;
+	if (w->loss_allowed)
+		return false;
+	if (step->verb->subject == KC_SUBJ_EXPECT)
+		return true;
+	if (!kc_script_needs(w->script, "hostile"))
+		lost_between_steps(w);
+	return false;
+}
+
 static void run_steps(struct kc_world *w)
 {
 	struct kc_script *s = w->script;
@@ -338,10 +353,8 @@ static void run_steps(struct kc_world *w)
 		if (w->cfg.line)
 			*w->cfg.line = step->line;
 		kc_world_check_connection(w);
-		if (w->lost && !w->loss_allowed && w->session) {
-			lost_between_steps(w);
-			return;
-		}
+		if (w->lost && !runs_after_loss(w, step))
+			continue;
 		if (step->verb->subject != KC_SUBJ_QUEUE && driver_ok(w))
 			return;
 		if (step->verb->run(w, step))
