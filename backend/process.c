@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Processes with deadlines. A process descriptor makes the end of a process something that poll(2)
- * can wait for; where there is none (an old kernel, a tool that does not know the call) a nap of a
- * millisecond between looks takes its place.
+ * Processes with deadlines. Waiting for the end of one is a look each millisecond: the waits are
+ * short, and it needs no more than waitid(2).
  *
  * A worker that inherited a running back-end from its parent cannot wait(2) for it. It reads the
  * status from /proc, where a dead process stands until its parent has reaped it.
@@ -16,13 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <backend/process.h>
 
 #define NS_PER_MS	1000000
+#define NAP_MS		1
 #define END_TIMEOUT_NS	(2000ll * NS_PER_MS)
 
 int64_t kc_clock_ns(void)
@@ -84,21 +83,17 @@ static int has_ended(pid_t pid, bool *child, int *status)
 int kc_process_reap(pid_t pid, int64_t timeout_ns, int *status)
 {
 	int64_t deadline = kc_clock_ns() + timeout_ns;
-	int fd = timeout_ns > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1; /* is close-on-exec */
-	struct pollfd pfd = { .fd = fd, .events = POLLIN };
 	bool child;
 	int ret;
 
 	for (;;) {
-		int ms = kc_poll_ms(deadline);
+		bool late = kc_clock_ns() >= deadline;
 
 		ret = has_ended(pid, &child, status);
-		if (ret || !ms)
+		if (ret || late)
 			break;
-		poll(&pfd, 1, fd >= 0 ? ms : 1);
+		poll(NULL, 0, NAP_MS);
 	}
-	if (fd >= 0)
-		close(fd);
 	if (ret <= 0 || !child)
 		return ret;
 	kill(-pid, SIGKILL);

@@ -112,6 +112,14 @@ int kc_unix_listen(const char *path, struct kc_err *err)
 	return fd;
 }
 
+/* Whoever connected has gone again: it gave up waiting, or only looked whether we listen. */
+static bool hung_up(int fd)
+{
+	struct pollfd pfd = { .fd = fd };
+
+	return poll(&pfd, 1, 0) > 0 && pfd.revents & POLLHUP;
+}
+
 int kc_unix_accept(int listen_fd, struct kc_backend *be, int64_t timeout_ns, struct kc_err *err)
 {
 	int64_t deadline = kc_clock_ns() + timeout_ns;
@@ -121,8 +129,12 @@ int kc_unix_accept(int listen_fd, struct kc_backend *be, int64_t timeout_ns, str
 		int left = kc_poll_ms(deadline);
 		int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
 
-		if (fd >= 0)
+		if (fd >= 0 && !hung_up(fd))
 			return fd;
+		if (fd >= 0) {
+			close(fd);
+			continue;
+		}
 		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
 			return kc_err_set(err, -errno, "accept: %s", strerror(errno));
 		if (process_ended(be))

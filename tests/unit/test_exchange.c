@@ -318,30 +318,37 @@ static void open_and_close_keep_the_books(void **state)
 	kc_backend_free(NULL);
 }
 
+static pid_t child(int status, int signo, bool runs)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	if (signo)
+		kill(getpid(), signo);
+	if (runs)
+		pause();
+	_exit(status);
+}
+
 /* A process of ours that ends so; the connection is found closed. */
 static void how_it_ended(int status, int signo, bool runs, enum kc_outcome want, const char *said)
 {
+	pid_t pid = child(status, signo, runs);
 	struct kc_err err = { "" };
 	struct kc_backend *be;
 	struct fake *f;
 	struct kc_msg m;
 
 	be = new_fake(&fake_ops, &f);
-	be->pid = fork();
-	if (!be->pid) {
-		if (signo)
-			kill(getpid(), signo);
-		if (runs)
-			pause();
-		_exit(status);
-	}
+	be->pid = pid;
 	f->ev.kind = KC_EV_CLOSED;
 	kc_msg_init(&m, KC_VU_GET_FEATURES);
 	assert_int_equal(kc_backend_exchange(be, &m, NULL, &err), want);
 	assert_non_null(strstr(err.msg, said));
 	assert_int_equal(be->exited, !runs);
 	if (runs) {
-		kill(be->pid, SIGKILL);	/* it has no group of its own here */
+		kill(pid, SIGKILL);	/* it has no group of its own here */
 		assert_false(kc_backend_running(be, 1000000000));
 		assert_int_equal(WTERMSIG(be->exit_status), SIGKILL);
 	}
