@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Point 11, progress and bounded means.
+ *
+ * In sim: a back-end that is stepped again and again, says each time that it did something, and moves
+ * nothing that anybody can see, is spinning. The bound is far above what any honest wake-up needs. It
+ * is named with the clause of the ring's usual cause, a chain that is a loop (VQ-SPLIT-DESC-DRV-01), on
+ * a malformed ring, else with VU-RING-STATE-04.
+ *
+ * A spawned peer's open file descriptors and resident memory are measured when a session begins and when
+ * it ends. What one session can rightly hold is known within wide limits (regions, three eventfds per
+ * queue, and as much again); what goes beyond is a leak: descriptors that were replaced and not closed
+ * (VU-FD-01), or memory (VU-MSG-MEMTABLE-02: old mappings go away). CPU time is not judged here: polling
+ * back-ends burn a core by design, and only the caller knows which one polls.
+ */
+#include <dirent.h>
+#include <stdio.h>
+#include <unistd.h>
+#include <harness/oracle/watch.h>
+
+#define IDLE_MAX	(1ull << 20)	/* steps of a wake-up that nobody can see anything of */
+#define FDS_FIXED	64		/* regions, log, sockets, threads' own */
+#define FDS_PER_QUEUE	6
+#define RSS_MAX_KIB	(512l << 10)	/* beside guest memory */
+
+static long count_fds(int pid)
+{
+	char path[64];
+	long n = 0;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	d = opendir(path);
+	if (!d)
+		return -1;
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+static long rss_kib(int pid)
+{
+	char path[64];
+	long pages = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", pid);
+	f = fopen(path, "re");
+	if (!f)
+		return -1;
+	if (fscanf(f, "%*s %ld", &pages) != 1)
+		pages = -1;
+	fclose(f);
+	return pages < 0 ? -1 : pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+static int peer(const struct kc_oracle *o)
+{
+	return o->cfg.be && o->cfg.be->pid > 0 && !o->cfg.be->exited ? o->cfg.be->pid : 0;
+}
+
+static void begin(struct kc_oracle *o, int pid)
+{
+	o->progress.pid = pid;
+	o->progress.fds = count_fds(pid);
+	o->progress.rss_kib = rss_kib(pid);
+}
+
+static void compare(struct kc_oracle *o, int pid)
+{
+	const struct kc_progress *s = &o->progress;
+	long fds = count_fds(pid), rss = rss_kib(pid);
+	long fds_max = FDS_FIXED + FDS_PER_QUEUE * (long)o->nq;
+	long rss_max = RSS_MAX_KIB + 2 * (long)(o->shadow.bytes / 1024);
+
+	if (fds >= 0 && s->fds >= 0 && fds - s->fds > fds_max)
+		kc_accuse(o, "VU-FD-01", "the back-end's open file descriptors grew from %ld to %ld in one "
+			  "session, expected at most %ld more", s->fds, fds, fds_max);
+	if (rss >= 0 && s->rss_kib >= 0 && rss - s->rss_kib > rss_max)
+		kc_accuse(o, "VU-MSG-MEMTABLE-02", "the back-end's resident memory grew from %ld to %ld KiB in "
+			  "one session, expected at most %ld more", s->rss_kib, rss, rss_max);
+}
+
+/* The process may only be there after the session has begun: then the first message is the start. */
+static void message(struct kc_oracle *o, const struct kc_msg *m, bool out)
+{
+	int pid = peer(o);
+
+	(void)m;
+	(void)out;
+	if (pid && pid != o->progress.pid)
+		begin(o, pid);
+}
+
+static void session(struct kc_oracle *o, bool begins, bool orderly)
+{
+	int pid = peer(o);
+
+	(void)orderly;
+	if (!begins && pid && pid == o->progress.pid)
+		compare(o, pid);
+	o->progress.pid = 0;
+	if (begins && pid)
+		begin(o, pid);
+}
+
+static void observed(struct kc_oracle *o)
+{
+	struct kc_progress *s = &o->progress;
+	bool malformed = false;
+
+	if (o->cfg.mode != KC_MODE_SIM || s->told)
+		return;
+	if (s->events != o->events) {
+		s->events = o->events;
+		s->idle = 0;
+		return;
+	}
+	if (++s->idle < IDLE_MAX)
+		return;
+	s->told = true;
+	for (unsigned qi = 0; qi < o->nq; qi++)
+		malformed |= o->q[qi] && o->q[qi]->malformed;
+	kc_accuse(o, malformed ? "VQ-SPLIT-DESC-DRV-01" : "VU-RING-STATE-04", "the back-end ran %llu times in "
+		  "one wake-up, expected something to come of it, and neither a used index nor a message "
+		  "moved", (unsigned long long)s->idle);
+}
+
+const struct kc_point kc_point_progress = {
+	.name = "progress",
+	.session = session,
+	.message = message,
+	.observed = observed,
+};

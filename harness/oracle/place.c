@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Theory of operation: names what lies at a guest-physical address, for accusations. Only called when
+ * something is wrong, so it simply looks through everything. Rings come before chains, and what is
+ * exactly there before what is next to it.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <harness/oracle/watch.h>
+
+#define NEAR	KC_MEM_GUARD	/* bytes: this close beside something is its guard */
+
+static bool in(uint64_t gpa, uint64_t base, uint64_t len)
+{
+	return gpa >= base && gpa - base < len;
+}
+
+static bool in_avail(const struct kc_watch_queue *q, uint64_t gpa, struct kc_place_of *p)
+{
+	uint64_t off = gpa - q->cfg.avail;
+	const char *what;
+
+	if (!in(gpa, q->cfg.avail, kc_avail_bytes(q->cfg.size)))
+		return false;
+	what = off < KC_AVAIL_IDX ? "flags" : off < kc_avail_slot(0) ? "idx" :
+		off < kc_avail_used_event(q->cfg.size) ? "a slot" : "used_event";
+	p->at = KC_AT_AVAIL;
+	snprintf(p->text, sizeof(p->text), "%s of the available ring of queue %u", what, q->qi);
+	return true;
+}
+
+static bool in_ring(const struct kc_watch_queue *q, uint64_t gpa, struct kc_place_of *p)
+{
+	uint64_t used_end = q->cfg.used + kc_used_bytes(q->cfg.size);
+
+	p->q = q;
+	if (in(gpa, q->cfg.desc, kc_desc_bytes(q->cfg.size))) {
+		p->at = KC_AT_DESC;
+		snprintf(p->text, sizeof(p->text), "descriptor %" PRIu64 " in the descriptor table of queue %u",
+			 (gpa - q->cfg.desc) / 16, q->qi);
+		return true;
+	}
+	if (in_avail(q, gpa, p))
+		return true;
+	if (in(gpa, q->cfg.used, kc_used_bytes(q->cfg.size))) {
+		p->at = KC_AT_USED;
+		snprintf(p->text, sizeof(p->text), "the used ring of queue %u", q->qi);
+		return true;
+	}
+	if (in(gpa, used_end, NEAR)) {
+		p->at = KC_AT_USED_END;
+		snprintf(p->text, sizeof(p->text), "the %" PRIu64 " bytes after the used ring of queue %u",
+			 (uint64_t)NEAR, q->qi);
+		return true;
+	}
+	return false;
+}
+
+static void name_span(const struct kc_watch_queue *q, const struct kc_watch_chain *c,
+		      enum kc_at at, const char *what, struct kc_place_of *p)
+{
+	p->at = at;
+	p->q = q;
+	snprintf(p->text, sizeof(p->text), "%s head %u of queue %u", what, c->head, q->qi);
+}
+
+static bool in_chain(const struct kc_watch_queue *q, const struct kc_watch_chain *c, uint64_t gpa,
+		     struct kc_place_of *p)
+{
+	for (unsigned i = 0; i < c->nspans; i++) {
+		const struct kc_span *s = &c->spans[i];
+
+		if (!in(gpa, s->gpa, s->len))
+			continue;
+		if (s->kind == KC_SPAN_TABLE)
+			name_span(q, c, KC_AT_TABLE, "an indirect table of", p);
+		else if (s->kind == KC_SPAN_OUT)
+			name_span(q, c, KC_AT_READABLE, "a readable buffer of", p);
+		else
+			name_span(q, c, KC_AT_RETURNED, "a buffer that was used already, of", p);
+		return true;
+	}
+	return false;
+}
+
+static bool near_chain(const struct kc_watch_queue *q, const struct kc_watch_chain *c, uint64_t gpa,
+		       struct kc_place_of *p)
+{
+	for (unsigned i = 0; i < c->nspans; i++) {
+		const struct kc_span *s = &c->spans[i];
+
+		if (gpa >= s->gpa && gpa - s->gpa >= s->len && gpa - s->gpa - s->len < NEAR)
+			name_span(q, c, KC_AT_GUARD, "the guard after a buffer of", p);
+		else if (gpa < s->gpa && s->gpa - gpa <= NEAR)
+			name_span(q, c, KC_AT_GUARD, "the guard before a buffer of", p);
+		else
+			continue;
+		return true;
+	}
+	return false;
+}
+
+typedef bool chain_fn(const struct kc_watch_queue *q, const struct kc_watch_chain *c, uint64_t gpa,
+		      struct kc_place_of *p);
+
+static bool any_chain(const struct kc_oracle *o, uint64_t gpa, chain_fn *fn, struct kc_place_of *p)
+{
+	for (unsigned qi = 0; qi < o->nq; qi++) {
+		const struct kc_watch_queue *q = o->q[qi];
+
+		for (uint32_t h = 0; q && q->by_head && h < KC_WATCH_HEADS; h++)
+			if (q->by_head[h] && fn(q, q->by_head[h], gpa, p))
+				return true;
+	}
+	return false;
+}
+
+static bool any_ring(const struct kc_oracle *o, uint64_t gpa, bool started, struct kc_place_of *p)
+{
+	for (unsigned qi = 0; qi < o->nq; qi++)
+		if (o->q[qi] && o->q[qi]->started == started && in_ring(o->q[qi], gpa, p))
+			return true;
+	return false;
+}
+
+void kc_watch_place(const struct kc_oracle *o, uint64_t gpa, struct kc_place_of *p)
+{
+	if (any_ring(o, gpa, true, p) || any_chain(o, gpa, in_chain, p) ||
+	    any_chain(o, gpa, near_chain, p) || any_ring(o, gpa, false, p))
+		return;
+	p->at = KC_AT_OTHER;
+	p->q = NULL;
+	snprintf(p->text, sizeof(p->text), "memory that belongs to no buffer in flight");
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef HARNESS_ORACLE_POINTS_H
+#define HARNESS_ORACLE_POINTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <kickcall/message.h>
+
+struct kc_oracle;
+struct kc_watch_queue;
+struct kc_watch_chain;
+struct kc_watch_used;
+struct kc_shadow_change;
+struct kc_place_of;
+
+/*
+ * One point of the oracle: handlers for the events it cares for, NULL for the rest. Handlers judge and
+ * accuse; the books are kept elsewhere (watch.c). Each point keeps what it must remember in a struct of
+ * its own, below.
+ */
+struct kc_point {
+	const char *name;
+	void (*session)(struct kc_oracle *o, bool begins, bool orderly);
+	void (*started)(struct kc_oracle *o, struct kc_watch_queue *q);
+	/* A used entry was read (the shadow still holds what its buffers held before). */
+	void (*used)(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_watch_used *u);
+	/* used->idx moved on by n, and all n have been told of. */
+	void (*advanced)(struct kc_oracle *o, struct kc_watch_queue *q, uint16_t n);
+	/* used->idx is where it cannot be. */
+	void (*astray)(struct kc_oracle *o, struct kc_watch_queue *q, uint16_t idx);
+	/* The driver wrote its suppression fields (the store may not be visible yet). */
+	void (*suppression)(struct kc_oracle *o, struct kc_watch_queue *q);
+	/* After every look at a queue, started or not. */
+	void (*looked)(struct kc_oracle *o, struct kc_watch_queue *q);
+	void (*called)(struct kc_oracle *o, struct kc_watch_queue *q, uint64_t n);
+	/* Memory changed where it may not. */
+	void (*changed)(struct kc_oracle *o, const struct kc_shadow_change *c,
+			const struct kc_place_of *p);
+	void (*message)(struct kc_oracle *o, const struct kc_msg *m, bool out);
+	/* A barrier: the queue is stopped. base < 0: by a reset. Its chains are still in the books. */
+	void (*stopped)(struct kc_oracle *o, struct kc_watch_queue *q, int64_t base);
+	/* After the barrier, when the books of all queues concerned are closed. */
+	void (*silent)(struct kc_oracle *o, bool reset);
+	void (*quiet)(struct kc_oracle *o, struct kc_watch_queue *q);	/* sim: proved */
+	void (*all_quiet)(struct kc_oracle *o);
+	void (*observed)(struct kc_oracle *o);
+};
+
+extern const struct kc_point *const kc_points[];	/* NULL-terminated */
+extern const struct kc_point kc_point_conservation, kc_point_used_len, kc_point_canary,
+	kc_point_ownership, kc_point_indices, kc_point_notify, kc_point_in_order, kc_point_base,
+	kc_point_grammar, kc_point_progress, kc_point_silence;
+
+/* 1 conservation, per queue */
+struct kc_lost {
+	uint64_t told;		/* serial of the chain last reported lost */
+	uint64_t kicks_void;	/* kicks that may have died with an exchanged eventfd */
+	uint64_t serial_void;	/* chains published before that exchange */
+};
+
+/* 2 used.len */
+struct kc_trust {
+	uint64_t suspicions;	/* bytes inside used.len that look untouched */
+	char first[256];
+};
+
+/* 5 indices, per queue */
+struct kc_indices {
+	uint16_t flags_at_start;	/* used->flags as the driver left it */
+	bool flags_told;
+};
+
+/* 6 notifications, per queue */
+struct kc_notify {
+	uint16_t value;		/* in force: used_event, or avail->flags & 1 */
+	uint16_t next;		/* written since, when unsure */
+	bool unsure;
+	bool due;
+	uint64_t dues, spurious;
+	uint64_t decided;	/* used entries (count since start) whose decision has certainly been made */
+	unsigned free_calls;
+	bool early;		/* the one call before anything was used has come */
+	uint64_t budget;	/* live: calls that may still come without being spurious */
+	uint64_t hushed;	/* live, flags: entries used under NO_INTERRUPT since `decided` */
+	bool told_spurious;
+};
+/* A call without cause is excused once more: something was exchanged underway. */
+void kc_notify_excuse(struct kc_watch_queue *q);
+
+/* 10 grammar of messages */
+#define KC_EXPECTED_MAX	64u
+struct kc_expected {
+	uint32_t id;
+	bool must;		/* else it may be answered */
+	bool need_reply;
+	bool own;		/* has a reply of its own, else an ack */
+	uint32_t index;		/* GET_VRING_BASE */
+	uint32_t offset, size, flags;	/* GET_CONFIG */
+};
+struct kc_grammar {
+	struct kc_expected q[KC_EXPECTED_MAX];
+	unsigned n;
+	struct kc_expected last;	/* answered last; id 0: none */
+	struct kc_expected mute;	/* last request that asks for no answer */
+	bool lost;			/* raw bytes were sent: requests and replies cannot be paired */
+	bool bit30;			/* GET_FEATURES offered protocol features */
+	bool know_offer;
+	uint64_t offered, acked;	/* protocol features */
+};
+
+/* 11 progress */
+struct kc_progress {
+	int pid;		/* measured at session start; 0: nothing */
+	long fds, rss_kib;
+	uint64_t events, idle;	/* sim: observations since `events` last moved */
+	bool told;
+};
+
+/* 12 silence */
+struct kc_silence {
+	bool barrier;		/* no queue runs and the device has acknowledged it */
+	bool reset;
+};
+struct kc_quietness {
+	bool barrier;		/* this queue was stopped and acknowledged it */
+	bool reset;
+	unsigned free_calls;
+	bool told_idx;
+};
+
+#endif

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Theory of operation: one byte of copy, one byte of permission and an eighth of a byte of pins for
+ * each byte of guest memory (about 10 MiB). Marking a chain costs as much as filling its buffers, and a
+ * comparison is a memcmp page by page; bytes are looked at only in pages that differ.
+ */
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <harness/oracle/shadow.h>
+
+#define PAGE	4096u
+
+static int init_region(struct kc_shadow_region *r, const struct kc_region *from)
+{
+	r->gpa = from->gpa;
+	r->size = from->size;
+	r->host = from->host;
+	r->copy = malloc(r->size);
+	r->permit = calloc(1, r->size);
+	r->pins = calloc(r->size / KC_PIN_BYTES + 1, sizeof(*r->pins));
+	if (!r->copy || !r->permit || !r->pins)
+		return -ENOMEM;
+	memcpy(r->copy, r->host, r->size);
+	return 0;
+}
+
+int kc_shadow_init(struct kc_shadow *s, const struct kc_mem *mem)
+{
+	memset(s, 0, sizeof(*s));
+	for (unsigned i = 0; i < mem->nregions; i++) {
+		s->n++;
+		s->bytes += mem->regions[i].size;
+		if (init_region(&s->r[i], &mem->regions[i])) {
+			kc_shadow_fini(s);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+void kc_shadow_fini(struct kc_shadow *s)
+{
+	for (unsigned i = 0; i < s->n; i++) {
+		free(s->r[i].copy);
+		free(s->r[i].permit);
+		free(s->r[i].pins);
+	}
+	memset(s, 0, sizeof(*s));
+}
+
+/* The part of a range that lies in one region: offset in the region, and offset in the range. */
+struct part {
+	uint64_t off, from, len;
+};
+
+static bool part_of(const struct kc_shadow_region *r, uint64_t gpa, uint64_t len, struct part *p)
+{
+	uint64_t end = len > UINT64_MAX - gpa ? UINT64_MAX : gpa + len;
+	uint64_t lo = gpa > r->gpa ? gpa : r->gpa;
+	uint64_t hi = end < r->gpa + r->size ? end : r->gpa + r->size;
+
+	if (lo >= hi)
+		return false;
+	*p = (struct part){ .off = lo - r->gpa, .from = lo - gpa, .len = hi - lo };
+	return true;
+}
+
+#define FOR_EACH_PART(s, reg, gpa, len, p)						\
+	for (struct kc_shadow_region *reg = (struct kc_shadow_region *)(s)->r;		\
+	     reg < (s)->r + (s)->n; reg++)						\
+		if (part_of(reg, gpa, len, &(p)))
+
+uint64_t kc_shadow_overlap(const struct kc_shadow *s, uint64_t gpa, uint64_t len)
+{
+	uint64_t found = 0;
+	struct part p;
+
+	FOR_EACH_PART(s, r, gpa, len, p)
+		found += p.len;
+	return found;
+}
+
+bool kc_shadow_inside(const struct kc_shadow *s, uint64_t gpa, uint64_t len)
+{
+	return kc_shadow_overlap(s, gpa, len) == len;
+}
+
+bool kc_shadow_read(const struct kc_shadow *s, uint64_t gpa, void *buf, size_t len)
+{
+	uint64_t found = 0;
+	struct part p;
+
+	memset(buf, 0, len);
+	FOR_EACH_PART(s, r, gpa, len, p) {
+		memcpy((uint8_t *)buf + p.from, r->copy + p.off, p.len);
+		found += p.len;
+	}
+	return found == len;
+}
+
+uint16_t kc_shadow_u16(const struct kc_shadow *s, uint64_t gpa)
+{
+	uint16_t v;
+
+	kc_shadow_read(s, gpa, &v, sizeof(v));
+	return le16toh(v);
+}
+
+void kc_shadow_apply(struct kc_shadow *s, uint64_t gpa, const void *buf, size_t len)
+{
+	struct part p;
+
+	FOR_EACH_PART(s, r, gpa, len, p)
+		memcpy(r->copy + p.off, (const uint8_t *)buf + p.from, p.len);
+}
+
+void kc_shadow_sync(struct kc_shadow *s, uint64_t gpa, uint64_t len)
+{
+	struct part p;
+
+	FOR_EACH_PART(s, r, gpa, len, p)
+		memcpy(r->copy + p.off, r->host + p.off, p.len);
+}
+
+uint64_t kc_shadow_unchanged(const struct kc_shadow *s, uint64_t gpa, uint64_t len, uint64_t *first)
+{
+	uint64_t n = 0;
+	struct part p;
+
+	FOR_EACH_PART(s, r, gpa, len, p)
+		for (uint64_t i = p.off; i < p.off + p.len; i++)
+			if (r->host[i] == r->copy[i] && n++ == 0)
+				*first = r->gpa + i;
+	return n;
+}
+
+void kc_shadow_permit(struct kc_shadow *s, uint64_t gpa, uint64_t len, bool on)
+{
+	struct part p;
+
+	FOR_EACH_PART(s, r, gpa, len, p)
+		for (uint64_t i = p.off; i < p.off + p.len; i++)
+			if (r->permit[i] != UINT8_MAX)
+				r->permit[i] += on ? 1 : -1;
+}
+
+bool kc_shadow_permitted(const struct kc_shadow *s, uint64_t gpa)
+{
+	struct part p;
+
+	if (s->permit_all)
+		return true;
+	FOR_EACH_PART(s, r, gpa, 1, p)
+		return r->permit[p.off];
+	return false;
+}
+
+void kc_shadow_pin(struct kc_shadow *s, uint64_t gpa, uint64_t len, bool on)
+{
+	struct part p;
+
+	FOR_EACH_PART(s, r, gpa, len, p)
+		for (uint64_t i = p.off / KC_PIN_BYTES; i <= (p.off + p.len - 1) / KC_PIN_BYTES; i++)
+			if (r->pins[i] != UINT16_MAX)
+				r->pins[i] += on ? 1 : -1;
+}
+
+bool kc_shadow_pinned(const struct kc_shadow *s, uint64_t gpa, uint64_t len)
+{
+	struct part p;
+
+	FOR_EACH_PART(s, r, gpa, len, p)
+		for (uint64_t i = p.off / KC_PIN_BYTES; i <= (p.off + p.len - 1) / KC_PIN_BYTES; i++)
+			if (r->pins[i])
+				return true;
+	return false;
+}
+
+struct comparison {
+	struct kc_shadow *s;
+	void (*changed)(void *ctx, const struct kc_shadow_change *c);
+	void *ctx;
+};
+
+static bool is_wrong(const struct kc_shadow_region *r, uint64_t i)
+{
+	return r->host[i] != r->copy[i] && !r->permit[i];
+}
+
+/* Runs go on from page to page; *i is left behind the run. */
+static void tell_run(const struct comparison *c, struct kc_shadow_region *r, uint64_t *i)
+{
+	struct kc_shadow_change change = {
+		.gpa = r->gpa + *i, .expected = r->copy[*i], .actual = r->host[*i],
+	};
+
+	for (; *i < r->size && is_wrong(r, *i); (*i)++, change.len++)
+		r->copy[*i] = r->host[*i];
+	if (change.len)		/* 0: it changed back under our eyes */
+		c->changed(c->ctx, &change);
+	else
+		(*i)++;
+}
+
+static void compare_region(const struct comparison *c, struct kc_shadow_region *r)
+{
+	uint64_t i = 0;
+
+	while (i < r->size) {
+		uint64_t page_end = i - i % PAGE + PAGE;
+		uint64_t end = page_end < r->size ? page_end : r->size;
+
+		if (!memcmp(r->host + i, r->copy + i, end - i)) {
+			i = end;
+			continue;
+		}
+		while (i < end)
+			if (is_wrong(r, i))
+				tell_run(c, r, &i);
+			else
+				i++;
+	}
+}
+
+void kc_shadow_compare(struct kc_shadow *s,
+		       void (*changed)(void *ctx, const struct kc_shadow_change *c), void *ctx)
+{
+	struct comparison c = { s, changed, ctx };
+
+	if (s->permit_all)
+		return;
+	for (unsigned i = 0; i < s->n; i++)
+		compare_region(&c, &s->r[i]);
+}

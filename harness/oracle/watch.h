@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef HARNESS_ORACLE_WATCH_H
+#define HARNESS_ORACLE_WATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <kickcall/ring.h>
+#include <harness/oracle/oracle.h>
+#include <harness/oracle/points.h>
+#include <harness/oracle/shadow.h>
+
+/*
+ * The oracle's books, private to harness/oracle/: what was offered, what came back, and what the
+ * device may write meanwhile. Chains are read from the shadow, that is, as the driver wrote them.
+ */
+#define KC_WATCH_QUEUES	256u
+#define KC_WATCH_HEADS	65536u		/* every value that a 16-bit head can have */
+#define KC_WATCH_RECENT	8u
+
+enum kc_span_kind { KC_SPAN_TABLE, KC_SPAN_OUT, KC_SPAN_IN };
+struct kc_span {
+	uint64_t gpa, len;
+	enum kc_span_kind kind;
+};
+
+/*
+ * One head that was offered. There is one record per head: offered again while in flight, it is the
+ * same record with one more use allowed (and the driver has broken a rule).
+ */
+struct kc_watch_chain {
+	struct kc_watch_chain *prev, *next;	/* in flight, in the order offered */
+	uint64_t serial;		/* counts the queue's chains, from 1 */
+	uint16_t idx;			/* available index that named it */
+	uint16_t head;
+	uint64_t allowed;		/* times it may still be used */
+	bool used;			/* and not reaped yet */
+	bool held;			/* its spans are marked in the shadow */
+	bool touched;			/* rewritten while in flight, to be walked again */
+	bool boundless;			/* too wild to keep account of */
+	const char *bad;		/* the driver rule it breaks, or NULL */
+	uint64_t readable, writable;	/* bytes in all */
+	struct kc_span *spans;
+	unsigned nspans, cap;
+	/* When it was published: */
+	bool at_start;			/* it lay there when the queue started */
+	bool kick_due;			/* what the device had written asked for a kick */
+	uint16_t asked;			/* avail_event, or used->flags */
+	uint64_t kicks_before;
+};
+
+struct kc_watch_queue {
+	unsigned qi;
+	struct kc_oracle_queue cfg;
+	bool started;			/* and not stopped since */
+	bool stopping;			/* somebody asked the device to stop it: progress is no duty */
+	bool orphan;			/* the connection ended while it was started */
+	bool enabled;
+	bool wired;			/* SET_VRING_KICK has been seen since start */
+	bool derailed;			/* the device's used idx makes no sense any more */
+	const char *malformed;		/* the driver broke the ring's rules: how, or NULL */
+	bool scribbled;			/* the driver wrote used->idx, namely: */
+	uint16_t scribble;
+	uint8_t *used_host;		/* used ring in memory, or NULL */
+	uint16_t avail_idx;		/* as far as offered */
+	uint16_t used_idx;		/* as far as read */
+	uint64_t serial;		/* last given */
+	uint64_t serial_used;		/* highest that was used */
+	uint64_t offered, used, calls, kicks, errors;	/* since start */
+	uint16_t kicked_idx;		/* avail_idx at the last kick */
+	uint64_t outstanding;		/* sum of `allowed` */
+	uint64_t inflight;		/* chains in the list */
+	struct kc_watch_chain *first, *last;
+	struct kc_watch_chain **by_head;	/* KC_WATCH_HEADS */
+	uint64_t *slot_serial;		/* by slot: the last chain offered through it */
+	struct { uint16_t idx; uint32_t id, len; } recent[KC_WATCH_RECENT];	/* at used % RECENT */
+	struct kc_lost lost;
+	struct kc_indices indices;
+	struct kc_notify notify;
+	struct kc_quietness quietness;
+};
+
+struct kc_oracle {
+	struct kc_oracle_config cfg;
+	struct kc_shadow shadow;
+	struct kc_watch_queue *q[KC_WATCH_QUEUES];	/* NULL: never heard of */
+	unsigned nq;			/* all beyond are NULL */
+	unsigned running;		/* queues that are started */
+	bool failed;			/* out of memory: judges nothing any more */
+	uint64_t events;		/* everything that happened, for progress */
+	struct kc_trust trust;
+	struct kc_grammar grammar;
+	struct kc_progress progress;
+	struct kc_silence silence;
+};
+
+/* One used entry, or one buffer that an in-order batch skipped. */
+struct kc_watch_used {
+	uint16_t idx;			/* free-running index of the entry */
+	uint32_t id, len;
+	struct kc_watch_chain *chain;	/* NULL: no such chain is in flight */
+	bool again;			/* it was used before and not offered since */
+	bool stale;			/* the entry holds what it held before */
+	bool skipped;			/* in order: no entry of its own; len is its writable size */
+	const struct kc_watch_chain *overtaken;	/* in order: the chain that was due first */
+};
+
+/* Reports a broken clause. */
+void kc_accuse(struct kc_oracle *o, const char *clause, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Runs one handler of every point that has it. */
+#define kc_points_tell(o, handler, ...)							\
+	do {										\
+		for (const struct kc_point *const *pp_ = kc_points; *pp_; pp_++)	\
+			if ((*pp_)->handler)						\
+				(*pp_)->handler(o, ##__VA_ARGS__);			\
+	} while (0)
+
+/* The queue's book, made if need be; NULL if qi is out of range or memory is. */
+struct kc_watch_queue *kc_watch_queue(struct kc_oracle *o, unsigned qi);
+void kc_watch_free(struct kc_oracle *o);
+int kc_watch_start(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_oracle_queue *cfg);
+/* Everything in flight is given up, what the device wrote rightfully is taken over. */
+void kc_watch_stop(struct kc_oracle *o, struct kc_watch_queue *q);
+/* Reads what is new in both rings. */
+void kc_watch_look(struct kc_oracle *o, struct kc_watch_queue *q);
+void kc_watch_reaped(struct kc_oracle *o, struct kc_watch_queue *q, uint16_t head);
+void kc_watch_wrote(struct kc_oracle *o, uint64_t gpa, const void *buf, size_t len);
+void kc_watch_malformed(struct kc_watch_queue *q, const char *why);
+/* The device owes progress and calls on this queue: nothing excuses it. */
+bool kc_watch_owes(const struct kc_oracle *o, const struct kc_watch_queue *q);
+
+/* Reads the chain at c->head from the shadow into c's spans; marks nothing. (walk.c) */
+void kc_watch_walk(struct kc_oracle *o, const struct kc_watch_queue *q, struct kc_watch_chain *c);
+
+/* What lies at an address? (place.c) */
+enum kc_at { KC_AT_DESC, KC_AT_AVAIL, KC_AT_USED, KC_AT_USED_END, KC_AT_TABLE, KC_AT_READABLE,
+	     KC_AT_GUARD, KC_AT_RETURNED, KC_AT_OTHER };
+struct kc_place_of {
+	enum kc_at at;
+	const struct kc_watch_queue *q;	/* NULL for KC_AT_OTHER */
+	char text[96];			/* "guard after buffer of head 3 of queue 0" */
+};
+void kc_watch_place(const struct kc_oracle *o, uint64_t gpa, struct kc_place_of *p);
+
+#endif
