@@ -110,6 +110,7 @@ int kc_process_end(pid_t pid, int signo, int *status)
 	if (ret)
 		return ret;
 	kill(-pid, signo);
+	kill(-pid, SIGCONT);	/* a stopped one would not hear it */
 	ret = kc_process_reap(pid, END_TIMEOUT_NS, status);
 	if (ret || signo == SIGKILL)
 		return ret;
