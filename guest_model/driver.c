@@ -64,7 +64,8 @@ enum kc_outcome kc_driver_reset(struct kc_vmm *v, struct kc_err *err)
 	enum kc_outcome o = write_status(v, 0, "reset", err);
 
 	if (o == KC_OUT_OK && v->status) {
-		kc_err_set(err, 0, "device status after a reset: expected 0, actual 0x%02x", v->status);
+		kc_err_set(err, 0, "device status after a reset: expected 0, actual 0x%02x",
+			   v->status);
 		o = KC_OUT_REFUSED;
 	}
 	return o;
@@ -78,10 +79,12 @@ enum kc_outcome kc_driver_fail(struct kc_vmm *v)
 /* Also the re-read: the VMM says refused if the bit did not stay. */
 static enum kc_outcome offer_features(struct kc_vmm *v, struct kc_err *err)
 {
-	enum kc_outcome o = write_status(v, v->status | VIRTIO_CONFIG_S_FEATURES_OK, "FEATURES_OK", err);
+	enum kc_outcome o =
+		write_status(v, v->status | VIRTIO_CONFIG_S_FEATURES_OK, "FEATURES_OK", err);
 
 	if (o == KC_OUT_OK && !(v->status & VIRTIO_CONFIG_S_FEATURES_OK)) {
-		kc_err_set(err, 0, "the device cleared FEATURES_OK: it does not take features 0x%llx",
+		kc_err_set(err, 0,
+			   "the device cleared FEATURES_OK: it does not take features 0x%llx",
 			   (unsigned long long)v->driver_features);
 		o = KC_OUT_REFUSED;
 	}

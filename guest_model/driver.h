@@ -11,12 +11,12 @@
  * The driver's life cycle over the VMM's registers: reset, ACKNOWLEDGE, DRIVER, features,
  * FEATURES_OK, (queues and device set-up by the caller), DRIVER_OK (VIRTIO-INIT-DRV-01).
  *
- * Functions return the outcome of the first status write that did not succeed, with a sentence in err
- * (which may be NULL, or &v->err).
+ * Functions return the outcome of the first status write that did not succeed, with a sentence in
+ * err (which may be NULL, or &v->err).
  */
 
-/* Feature bits that a driver with this port understands: the port's own and those of the rings. port
- * may be NULL. */
+/* Feature bits that a driver with this port understands: the port's own and those of the rings.
+ * port may be NULL. */
 uint64_t kc_driver_understood(const struct kc_port_ops *port);
 /*
  * What the driver accepts: offered, wanted and understood, without bits whose prerequisite is not
@@ -25,9 +25,9 @@ uint64_t kc_driver_understood(const struct kc_port_ops *port);
 uint64_t kc_driver_select(uint64_t offered, uint64_t wanted, const struct kc_port_ops *port);
 
 /*
- * From connected to FEATURES_OK; v->driver_features holds what was accepted. A device whose status is
- * not 0 is reset first: bits cannot be taken back otherwise (VIRTIO-STATUS-DRV-02, -03). When the
- * device refuses, the driver sets FAILED and the outcome is KC_OUT_REFUSED.
+ * From connected to FEATURES_OK; v->driver_features holds what was accepted. A device whose status
+ * is not 0 is reset first: bits cannot be taken back otherwise (VIRTIO-STATUS-DRV-02, -03). When
+ * the device refuses, the driver sets FAILED and the outcome is KC_OUT_REFUSED.
  */
 enum kc_outcome kc_driver_init_device(struct kc_vmm *v, uint64_t wanted,
 				      const struct kc_port_ops *port, struct kc_err *err);

@@ -4,8 +4,8 @@
  *
  * Theory of operation: a plan holds both streams and, beside every byte, a mark that says whether a
  * descriptor begins there. Cuts for whatever reason (the device's natural ones, the script's, an
- * exact number, a size limit) are marks in the same array, so they combine without further rules and
- * a mark set twice is one cut. Building walks the marks: one allocation, one segment a piece.
+ * exact number, a size limit) are marks in the same array, so they combine without further rules
+ * and a mark set twice is one cut. Building walks the marks: one allocation, one segment a piece.
  *
  * Each piece is an allocation of its own, between guard bytes: a device that writes past the end of
  * a descriptor hits a canary, never the next piece.
@@ -54,7 +54,8 @@ void kc_port_free(struct kc_port *p)
 static int stream_init(struct kc_stream *s, uint32_t len, struct kc_err *err)
 {
 	if (len > KC_STREAM_MAX)
-		return kc_err_set(err, -EINVAL, "%u bytes are more than a request here may have", len);
+		return kc_err_set(err, -EINVAL, "%u bytes are more than a request here may have",
+				  len);
 	s->bytes = calloc(1, (size_t)len + 1);
 	s->cut = calloc(1, (size_t)len + 1);
 	s->len = len;
@@ -177,8 +178,9 @@ static int cut_list(struct kc_stream *s, const char *name, const int32_t *at, un
 		int64_t pos = at[i] < 0 ? (int64_t)s->len + at[i] : at[i];
 
 		if (pos <= 0 || pos >= s->len)
-			return kc_err_set(err, -EINVAL, "no cut at byte %d: the request has %u %s bytes",
-					  at[i], s->len, name);
+			return kc_err_set(err, -EINVAL,
+					  "no cut at byte %d: the request has %u %s bytes", at[i],
+					  s->len, name);
 		kc_stream_cut(s, pos);
 	}
 	return 0;
@@ -243,7 +245,8 @@ static int place_segs(const struct kc_plan *p, struct kc_port *port, const struc
 				       i == largest ? shape->place : KC_PLACE_ANY, &seg->gpa);
 
 		if (ret)
-			return kc_err_set(err, ret, "no guest memory for a buffer of %u bytes%s", seg->len,
+			return kc_err_set(err, ret, "no guest memory for a buffer of %u bytes%s",
+					  seg->len,
 					  i == largest && shape->place ? " at that place" : "");
 		r->to_free[r->nto_free++] = seg->gpa;
 		ret = kc_mem_write(port->env.mem, seg->gpa, s->bytes + done[seg->write], seg->len);
@@ -264,8 +267,8 @@ static int check_length(const struct kc_port *port, uint32_t n, struct kc_err *e
 	if (!n)
 		return kc_err_set(err, -EINVAL, "the request has no bytes at all");
 	if (n > max)
-		return kc_err_set(err, -EINVAL, "%u descriptors, but at most %u may be in one chain", n,
-				  max);
+		return kc_err_set(err, -EINVAL,
+				  "%u descriptors, but at most %u may be in one chain", n, max);
 	return 0;
 }
 

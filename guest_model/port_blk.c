@@ -2,14 +2,14 @@
 /*
  * The block device's port.
  *
- * Theory of operation: a request is a 16-byte header, data, and a status byte, the last writable one.
- * Words or the shape's direction choose what is asked (`struct ask`); from that follow the two byte
- * streams and their cuts.
+ * Theory of operation: a request is a 16-byte header, data, and a status byte, the last writable
+ * one. Words or the shape's direction choose what is asked (`struct ask`); from that follow the two
+ * byte streams and their cuts.
  *
  * What the storage holds. Its first MiB (half of a small disk) is the common area: scenarios never
  * write it, and default reads go there, at a place that moves on with every request. Writes go to
- * this scenario's private area, one of the 256-KiB slots behind it, also moving on, so that requests
- * in flight together touch different sectors. Of a sector its content is known
+ * this scenario's private area, one of the 256-KiB slots behind it, also moving on, so that
+ * requests in flight together touch different sectors. Of a sector its content is known
  * - in the private area, after a write that succeeded while no other one was under way;
  * - elsewhere, as long as nobody can have written there (the common area, or a disk that never
  *   changes), from what the storage was filled with, else from the first time it was read.
@@ -68,7 +68,9 @@ struct blk {
 };
 
 enum kind { KIND_ANY, KIND_READ, KIND_WRITE, KIND_FLUSH, KIND_GET_ID, KIND_TYPE };
-enum where { WHERE_DEFAULT, WHERE_SECTOR, WHERE_PRIVATE, WHERE_BACK, WHERE_PAST_END, WHERE_STRADDLE };
+enum where {
+	WHERE_DEFAULT, WHERE_SECTOR, WHERE_PRIVATE, WHERE_BACK, WHERE_PAST_END, WHERE_STRADDLE,
+};
 
 struct ask {
 	enum kind kind;
@@ -442,21 +444,23 @@ static int check_permission(const struct ask *a, const struct kc_port_env *env, 
 	return 0;
 }
 
-/* A write that the device should carry out, or might carry out in part, stays in the private area. */
+/* A write that the device should carry out, or might in part, stays in the private area. */
 static int check_write_place(const struct blk *b, uint64_t sector, uint32_t n, struct kc_err *err)
 {
 	if (b->capacity && sector >= b->capacity - 1 && n != 1)
 		return 0;		/* reaches beyond the end: must be refused */
 	if (sector >= b->capacity || area_holds(&b->private, sector, n))
 		return 0;
-	return kc_err_set(err, -EINVAL, "sectors %" PRIu64 " to %" PRIu64
-			  " are outside the part of the storage that this scenario may write (%" PRIu64
-			  " to %" PRIu64 ")", sector, sector + n - 1, b->private.first,
+	return kc_err_set(err, -EINVAL,
+			  "sectors %" PRIu64 " to %" PRIu64 " are outside the part of the storage "
+			  "that this scenario may write (%" PRIu64 " to %" PRIu64 ")",
+			  sector, sector + n - 1, b->private.first,
 			  b->private.first + b->private.n - 1);
 }
 
 /* The area's next sectors, for a request that names no place. */
-static int place_default(struct blk *b, bool write, uint32_t n, uint64_t *sector, struct kc_err *err)
+static int place_default(struct blk *b, bool write, uint32_t n, uint64_t *sector,
+			 struct kc_err *err)
 {
 	struct area *a = write ? &b->private : &b->common;
 
@@ -476,7 +480,8 @@ static int choose_sector(struct ask *a, struct blk *b, struct kc_err *err)
 	bool write = a->kind == KIND_WRITE;
 
 	if (!b->capacity_told && (a->where == WHERE_PAST_END || a->where == WHERE_STRADDLE))
-		return kc_err_set(err, -EINVAL, "the capacity is unknown: no configuration was read");
+		return kc_err_set(err, -EINVAL,
+				  "the capacity is unknown: no configuration was read");
 	switch (a->where) {
 	case WHERE_DEFAULT:
 		return is_sized(a) ? place_default(b, write, n, &a->sector, err) : 0;
@@ -485,7 +490,8 @@ static int choose_sector(struct ask *a, struct blk *b, struct kc_err *err)
 		break;
 	case WHERE_PRIVATE:
 		if (a->number >= b->private.n || n > b->private.n - a->number)
-			return kc_err_set(err, -EINVAL, "the private area has %u sectors", b->private.n);
+			return kc_err_set(err, -EINVAL, "the private area has %u sectors",
+					  b->private.n);
 		a->sector = b->private.first + a->number;
 		break;
 	case WHERE_BACK:
@@ -516,7 +522,7 @@ static void lay_bytes(struct kc_port *p, const struct ask *a, uint64_t serial, s
 	};
 
 	memcpy(plan->out.bytes, &header, sizeof(header));
-	/* Data of an arbitrary type stays zero: nothing in it can be taken for a range of sectors. */
+	/* Data of an arbitrary type stays zero: nobody can take it for a range of sectors. */
 	if (a->kind == KIND_WRITE)
 		kc_port_fill(p, KC_FILL_DATA, serial, plan->out.bytes + HEADER_BYTES, a->data);
 	kc_port_fill(p, KC_FILL_POISON, serial, plan->in.bytes, plan->in.len);
@@ -544,11 +550,11 @@ static int cut_exactly(struct kc_plan *plan, const struct kc_data_range *data,
 		have = 2;
 	}
 	if (have > n)
-		return kc_err_set(err, -EINVAL, "this request has at least %u descriptors, not %u", have,
-				  n);
+		return kc_err_set(err, -EINVAL, "this request has at least %u descriptors, not %u",
+				  have, n);
 	if (kc_range_cut_more(data, n - have) < n - have)
-		return kc_err_set(err, -EINVAL, "%u bytes of data cannot make %u descriptors", data->len,
-				  n);
+		return kc_err_set(err, -EINVAL, "%u bytes of data cannot make %u descriptors",
+				  data->len, n);
 	return 0;
 }
 
@@ -557,11 +563,12 @@ static int check_limits(const struct blk *b, const struct kc_data_range *data, s
 	uint32_t longest, n = kc_range_pieces(data, &longest);
 
 	if (b->seg_max && n > b->seg_max)
-		return kc_err_set(err, -EINVAL, "%u pieces of data, but the device's seg_max is %u", n,
-				  b->seg_max);
+		return kc_err_set(err, -EINVAL, "%u pieces of data, but the device's seg_max is %u",
+				  n, b->seg_max);
 	if (b->size_max && longest > b->size_max)
-		return kc_err_set(err, -EINVAL, "%u bytes in one descriptor, but the device's size_max is "
-				  "%u", longest, b->size_max);
+		return kc_err_set(err, -EINVAL,
+				  "%u bytes in one descriptor, but the device's size_max is %u",
+				  longest, b->size_max);
 	return 0;
 }
 
@@ -618,8 +625,8 @@ static int attach(struct kc_port *p, struct kc_request *r, const struct ask *a)
 	return 0;
 }
 
-static struct kc_request *build(struct kc_port *p, const struct ask *a, const struct kc_shape *shape,
-				int *code, struct kc_err *err)
+static struct kc_request *build(struct kc_port *p, const struct ask *a,
+				const struct kc_shape *shape, int *code, struct kc_err *err)
 {
 	struct blk *b = p->priv;
 	struct kc_request *r = NULL;
@@ -724,9 +731,10 @@ static enum kc_payload_verdict check_read(struct kc_port *p, struct blk_request 
 		for (uint32_t j = 0; j < SECTOR; j++) {
 			if (got[j] == known[j])
 				continue;
-			kc_err_set(why, -EIO, "byte %u (byte %u of sector %" PRIu64
-				   "): expected 0x%02x, actual 0x%02x", i * SECTOR + j, j, sector, known[j],
-				   got[j]);
+			kc_err_set(why, -EIO,
+				   "byte %u (byte %u of sector %" PRIu64
+				   "): expected 0x%02x, actual 0x%02x",
+				   i * SECTOR + j, j, sector, known[j], got[j]);
 			return KC_PAYLOAD_WRONG;
 		}
 	}
@@ -815,7 +823,9 @@ static uint32_t blk_max_descriptors(struct kc_port *p)
 static const char *blk_code_name(int code)
 {
 	static const char *const names[] = {
-		[VIRTIO_BLK_S_OK] = "OK", [VIRTIO_BLK_S_IOERR] = "IOERR", [VIRTIO_BLK_S_UNSUPP] = "UNSUPP",
+		[VIRTIO_BLK_S_OK] = "OK",
+		[VIRTIO_BLK_S_IOERR] = "IOERR",
+		[VIRTIO_BLK_S_UNSUPP] = "UNSUPP",
 	};
 
 	return code >= 0 && code <= LAST_STATUS ? names[code] : "unknown";
@@ -827,8 +837,8 @@ const struct kc_port_ops kc_port_blk = {
 	.features = BIT(VIRTIO_BLK_F_SIZE_MAX) | BIT(VIRTIO_BLK_F_SEG_MAX) |
 		    BIT(VIRTIO_BLK_F_GEOMETRY) | BIT(VIRTIO_BLK_F_RO) | BIT(VIRTIO_BLK_F_BLK_SIZE) |
 		    BIT(VIRTIO_BLK_F_FLUSH) | BIT(VIRTIO_BLK_F_TOPOLOGY) |
-		    BIT(VIRTIO_BLK_F_CONFIG_WCE) | BIT(VIRTIO_BLK_F_MQ) | BIT(VIRTIO_BLK_F_DISCARD) |
-		    BIT(VIRTIO_BLK_F_WRITE_ZEROES),
+		    BIT(VIRTIO_BLK_F_CONFIG_WCE) | BIT(VIRTIO_BLK_F_MQ) |
+		    BIT(VIRTIO_BLK_F_DISCARD) | BIT(VIRTIO_BLK_F_WRITE_ZEROES),
 	.config_len = CONFIG_BYTES,
 	.payload_clause = "BLK-REQ-04",
 	.len_clause = "BLK-REQ-06",

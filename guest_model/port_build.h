@@ -16,7 +16,7 @@
 #define KC_STREAM_MAX	(8u << 20)	/* bytes of one stream */
 
 struct kc_stream {
-	uint8_t *bytes;			/* data to be read, or the poison of what is to be written */
+	uint8_t *bytes;			/* data to be read, or poison to be written over */
 	uint8_t *cut;			/* cut[i] != 0: a descriptor begins at byte i (i > 0) */
 	uint32_t len;
 };
@@ -56,9 +56,9 @@ void kc_port_fill(const struct kc_port *p, enum kc_fill what, uint64_t serial, u
 		  uint32_t len);
 
 /*
- * Allocates guest memory for every piece and writes it; the request's segments, sizes and serial are
- * filled in, priv and what are not. NULL with *code and err: -EINVAL when ring and peer do not allow
- * so long a chain, -ENOMEM.
+ * Allocates guest memory for every piece and writes it; the request's segments, sizes and serial
+ * are filled in, priv and what are not. NULL with *code and err: -EINVAL when ring and peer do not
+ * allow so long a chain, -ENOMEM.
  */
 struct kc_request *kc_plan_build(const struct kc_plan *p, struct kc_port *port,
 				 const struct kc_shape *shape, uint64_t serial, int *code,

@@ -3,9 +3,9 @@
  * The loopback device's port: what the device reads it must write back.
  *
  * Theory of operation: both streams are all data. The device copies the readable bytes to the
- * writable ones as far as both go, so the bytes to expect are the ones that were sent; they are made
- * again from the seed when the answer is checked. Where other devices have a header and a status,
- * the first 16 readable bytes and the last writable one stand in for them (`every_byte`).
+ * writable ones as far as both go, so the bytes to expect are the ones that were sent; they are
+ * made again from the seed when the answer is checked. Where other devices have a header and a
+ * status, the first 16 readable bytes and the last writable one stand in for them (`every_byte`).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -30,7 +30,8 @@ static int cut_exactly(struct kc_plan *p, uint32_t n, struct kc_err *err)
 {
 	uint32_t readable = (n + 1) / 2, longest;
 	struct kc_data_range out = { &p->out, 0, p->out.len }, in = { &p->in, 0, p->in.len };
-	uint32_t have_out = kc_range_pieces(&out, &longest), have_in = kc_range_pieces(&in, &longest);
+	uint32_t have_out = kc_range_pieces(&out, &longest);
+	uint32_t have_in = kc_range_pieces(&in, &longest);
 
 	/* Cuts that the script asked for may have taken more than a half. */
 	if (have_in > n - readable)
@@ -40,7 +41,8 @@ static int cut_exactly(struct kc_plan *p, uint32_t n, struct kc_err *err)
 	if (readable > n || have_in > n - readable ||
 	    kc_range_cut_more(&out, readable - have_out) < readable - have_out ||
 	    kc_range_cut_more(&in, n - readable - have_in) < n - readable - have_in)
-		return kc_err_set(err, -EINVAL, "the request cannot be cut into exactly %u descriptors", n);
+		return kc_err_set(err, -EINVAL,
+				  "the request cannot be cut into exactly %u descriptors", n);
 	return 0;
 }
 
@@ -93,7 +95,8 @@ static struct kc_request *loopback_make(struct kc_port *p, const struct kc_shape
 	lb->serial = serial;
 	r->len_expected = r->readable < r->writable ? r->readable : r->writable;
 	r->len_min = r->len_expected;
-	snprintf(r->what, sizeof(r->what), "loopback %u bytes out, %u in", r->readable, r->writable);
+	snprintf(r->what, sizeof(r->what), "loopback %u bytes out, %u in", r->readable,
+		 r->writable);
 	return r;
 }
 
@@ -115,8 +118,8 @@ static enum kc_payload_verdict loopback_check(struct kc_port *p, struct kc_reque
 		for (uint32_t i = 0; i < r->len_min && verdict == KC_PAYLOAD_RIGHT; i++) {
 			if (actual[i] == expected[i])
 				continue;
-			kc_err_set(why, -EIO, "byte %u: expected 0x%02x, actual 0x%02x", i, expected[i],
-				   actual[i]);
+			kc_err_set(why, -EIO, "byte %u: expected 0x%02x, actual 0x%02x", i,
+				   expected[i], actual[i]);
 			verdict = KC_PAYLOAD_WRONG;
 		}
 	}

@@ -2,9 +2,9 @@
 /*
  * A hostile driver's pen.
  *
- * Theory of operation: every function is one store to one field and its announcement to the memory's
- * watcher. Ring fields are stored with release, so that what a script wrote before is seen before;
- * the driver's own books (struct kc_split) keep believing what they believed.
+ * Theory of operation: every function is one store to one field and its announcement to the
+ * memory's watcher. Ring fields are stored with release, so that what a script wrote before is seen
+ * before; the driver's own books (struct kc_split) keep believing what they believed.
  */
 #include <errno.h>
 #include <guest_model/raw.h>

@@ -4,12 +4,12 @@
  *
  * Theory of operation: guest memory is written and, but for what the device owns, never read. The
  * links of chains and of the free list are kept in `slots`, one record per descriptor, because what
- * lies in the descriptor table may have been changed by a device (or by a hostile script) meanwhile.
- * A descriptor is on the free list, or part of one chain; the record of a chain's head says which
- * state the chain is in: added (the device cannot know of it yet), published, or none.
+ * lies in the descriptor table may have been changed by a device (or by a hostile script)
+ * meanwhile. A descriptor is on the free list, or part of one chain; the record of a chain's head
+ * says which state the chain is in: added (the device cannot know of it yet), published, or none.
  *
- * Freed chains go to the front of the free list, as in common drivers: heads are reused quickly, and
- * come in a mixed order as soon as completions do.
+ * Freed chains go to the front of the free list, as in common drivers: heads are reused quickly,
+ * and come in a mixed order as soon as completions do.
  *
  * Supply follows VQ-SPLIT-SUPPLY-DRV-01..04: descriptors, then the ring entry (both in add), then
  * avail->idx with release (publish), then a full barrier and the question whether to kick.
@@ -302,7 +302,7 @@ unsigned kc_split_publish(struct kc_split *vq)
 	if ((uint32_t)unkicked + n > UINT16_MAX)
 		vq->kick_lapped = true;
 	vq->published_idx = vq->avail_idx;
-	/* (A) descriptors and ring entries before the index that shows them (VQ-SPLIT-SUPPLY-DRV-03) */
+	/* (A) what the index shows comes before the index (VQ-SPLIT-SUPPLY-DRV-03) */
 	avail_store16(vq, KC_AVAIL_IDX, vq->published_idx, __ATOMIC_RELEASE);
 	return n;
 }
@@ -310,7 +310,7 @@ unsigned kc_split_publish(struct kc_split *vq)
 bool kc_split_kick_needed(struct kc_split *vq)
 {
 	uint16_t fresh = vq->published_idx - vq->kicked_idx;
-	uint16_t first = vq->kicked_idx;
+	uint16_t first = vq->kicked_idx, event;
 	bool lapped = vq->kick_lapped;
 
 	vq->kicked_idx = vq->published_idx;
@@ -321,8 +321,8 @@ bool kc_split_kick_needed(struct kc_split *vq)
 	if (lapped)
 		return true;	/* every index has passed, the one asked for among them */
 	/* The entries first .. first + fresh - 1 are new: is the one asked for among them? */
-	return (uint16_t)(used_load16(vq, kc_used_avail_event(vq->size), __ATOMIC_RELAXED) - first) <
-	       fresh;
+	event = used_load16(vq, kc_used_avail_event(vq->size), __ATOMIC_RELAXED);
+	return (uint16_t)(event - first) < fresh;
 }
 
 /* Completion */

@@ -52,7 +52,8 @@ static int set_up(void **state)
 	memset(&vmm, 0, sizeof(vmm));
 	fake.fail_at = -1;
 	vmm.device_features = V1 | BIT(28) | BIT(29) | BIT(30) | BIT(24) | BIT(26) |
-			      BIT(VIRTIO_BLK_F_FLUSH) | BIT(VIRTIO_BLK_F_CONFIG_WCE) | BIT(0) | BIT(63);
+			      BIT(VIRTIO_BLK_F_FLUSH) | BIT(VIRTIO_BLK_F_CONFIG_WCE) | BIT(0) |
+			      BIT(63);
 	return 0;
 }
 
@@ -117,7 +118,8 @@ static void device_refuses_features(void **state)
 		set_up(state);
 		fake.fail_at = 2;
 		fake.outcome = KC_OUT_REFUSED;
-		assert_int_equal(kc_driver_init_device(&vmm, ~0ull, &kc_port_blk, e), KC_OUT_REFUSED);
+		assert_int_equal(kc_driver_init_device(&vmm, ~0ull, &kc_port_blk, e),
+				 KC_OUT_REFUSED);
 		check_writes("\x01\x03\x0b\x83", 4);
 		assert_string_equal(e->msg, "device status, FEATURES_OK: the fake refuses");
 		assert_int_equal(kc_driver_ok(&vmm), KC_OUT_FAULT);
@@ -140,7 +142,7 @@ static void every_step_may_fail(void **state)
 		fake.fail_at = at;
 		fake.outcome = KC_OUT_CLOSED;
 		assert_int_equal(kc_driver_init_device(&vmm, V1, NULL, &err), KC_OUT_CLOSED);
-		assert_int_equal(fake.n, at + 1);	/* nothing is tried on a closed connection */
+		assert_int_equal(fake.n, at + 1); /* nothing is tried on a closed connection */
 		assert_non_null(strstr(err.msg, "the fake refuses"));
 	}
 	set_up(state);

@@ -126,8 +126,8 @@ static struct virtio_blk_outhdr header_of(struct fix *t, const struct kc_request
 }
 
 /* Carries out the request on the disk and in `in`; the status that is right. */
-static int disk_does(struct fix *t, const struct virtio_blk_outhdr *h, const uint8_t *out, uint32_t nout,
-		     uint8_t *in, uint32_t nin)
+static int disk_does(struct fix *t, const struct virtio_blk_outhdr *h, const uint8_t *out,
+		     uint32_t nout, uint8_t *in, uint32_t nin)
 {
 	uint32_t n = h->type == VIRTIO_BLK_T_IN ? nin : nout;
 
@@ -180,7 +180,8 @@ static enum kc_payload_verdict check(struct fix *t, struct kc_request *r, int *c
 }
 
 /* Device, check, release. Verdict as given, code too. */
-static void finish(struct fix *t, struct kc_request *r, enum kc_payload_verdict verdict, int expected)
+static void finish(struct fix *t, struct kc_request *r, enum kc_payload_verdict verdict,
+		   int expected)
 {
 	int code = -1;
 
@@ -299,11 +300,16 @@ static void words(void **state)
 static void words_refused(void **state)
 {
 	static const struct { const char *words, *reason; } bad[] = {
-		{ "read fast", "knows no 'fast'" }, { "sector", "must follow 'sector'" },
-		{ "type x", "must follow 'type'" }, { "sector 1x", "must follow" },
-		{ "sector 99999999999999999999", "must follow" }, { "reserved 0x100000000", "32 bits" },
-		{ "sector -1", "must follow" }, { "read back", "nothing was written" },
-		{ "write sector 5", "outside" }, { "write sector 3071 reserved 1 private 600", "512" },
+		{ "read fast", "knows no 'fast'" },
+		{ "sector", "must follow 'sector'" },
+		{ "type x", "must follow 'type'" },
+		{ "sector 1x", "must follow" },
+		{ "sector 99999999999999999999", "must follow" },
+		{ "reserved 0x100000000", "32 bits" },
+		{ "sector -1", "must follow" },
+		{ "read back", "nothing was written" },
+		{ "write sector 5", "outside" },
+		{ "write sector 3071 reserved 1 private 600", "512" },
 	};
 	char longer[600];
 	struct fix t;
@@ -317,19 +323,24 @@ static void words_refused(void **state)
 	refuse(&t, &(struct kc_shape){ .words = longer }, -EINVAL, "too many");
 	refuse(&t, &(struct kc_shape){ .words = "get-id", .data = 512 }, -EINVAL, "20 bytes");
 	refuse(&t, &(struct kc_shape){ .words = "flush", .descriptors = 3 }, -EINVAL, "0 bytes");
-	refuse(&t, &(struct kc_shape){ .words = "write", .data = 600 * 512 }, -EINVAL, "600 sectors");
+	refuse(&t, &(struct kc_shape){ .words = "write", .data = 600 * 512 }, -EINVAL,
+	       "600 sectors");
 	refuse(&t, &(struct kc_shape){ .words = "type 1", .data = 512 }, -EINVAL, "unknown place");
 	refuse(&t, &(struct kc_shape){ .dir = KC_DIR_IN, .data = ~0u }, -EINVAL, "more than");
-	refuse(&t, &(struct kc_shape){ .dir = KC_DIR_IN, .data = 5u << 20 }, -EINVAL, "the disk has 8192");
+	refuse(&t, &(struct kc_shape){ .dir = KC_DIR_IN, .data = 5u << 20 }, -EINVAL,
+	       "the disk has 8192");
 	/* what straddles the end may be written only from the last sector on */
-	refuse(&t, &(struct kc_shape){ .words = "write sector 8190", .data = 2048 }, -EINVAL, "outside");
+	refuse(&t, &(struct kc_shape){ .words = "write sector 8190", .data = 2048 }, -EINVAL,
+	       "outside");
 	fix_close(&t);
 }
 
 static void consent_to_write(void **state)
 {
-	static const char *const writing[] = { "write", "write past-end", "type 1", "type 11", "type 13",
-					       "type 14", "type 26", "type 0x80000001" };
+	static const char *const writing[] = {
+		"write", "write past-end", "type 1", "type 11", "type 13", "type 14", "type 26",
+		"type 0x80000001",
+	};
 	struct fix t;
 
 	(void)state;
@@ -358,7 +369,8 @@ static void exact_numbers(void **state)
 	fix_open(&t, 0, KC_CONTENTS_PATTERN);
 	for (unsigned i = 0; i < 3 * sizeof(numbers) / sizeof(*numbers); i++) {
 		uint32_t n = numbers[i / 3], bytes = (n - 2 + 511) / 512 * 512;
-		struct kc_request *r = make(&t, &(struct kc_shape){ .dir = i % 3, .descriptors = n });
+		struct kc_request *r =
+			make(&t, &(struct kc_shape){ .dir = i % 3, .descriptors = n });
 		uint32_t data = r->readable + r->writable - 17;
 
 		assert_int_equal(r->nsegs, n);
@@ -411,8 +423,8 @@ static void cuts(void **state)
 		CHECK_LENS(r, 16, 84, 428, 1);
 		right(&t, r);
 	}
-	refuse(&t, &(struct kc_shape){ .dir = KC_DIR_IN, .cut_out = { 16 }, .ncut_out = 1 }, -EINVAL,
-	       "16 readable bytes");
+	refuse(&t, &(struct kc_shape){ .dir = KC_DIR_IN, .cut_out = { 16 }, .ncut_out = 1 },
+	       -EINVAL, "16 readable bytes");
 	fix_close(&t);
 }
 
@@ -468,7 +480,7 @@ static void wrong_answers(void **state)
 	t.flip_in = -1;
 	t.force_status = 3;
 	finish(&t, make_words(&t, "flush"), KC_PAYLOAD_WRONG, 3);
-	t.force_status = 0;				/* claims to be fine: that is for the script */
+	t.force_status = 0; /* claims to be fine: that is for the script */
 	finish(&t, make_words(&t, "type 99"), KC_PAYLOAD_RIGHT, 0);
 	finish(&t, make_words(&t, "past-end"), KC_PAYLOAD_RIGHT, 0);
 	t.silent = true;
@@ -578,7 +590,8 @@ static void places_in_turn(void **state)
 		right(&t, r[i]);
 	/* a lap later it is the same sectors' turn, and still in the private area */
 	for (int i = 0; i < 600; i++)
-		right(&t, make(&t, &(struct kc_shape){ .dir = i % 2 ? KC_DIR_IN : KC_DIR_OUT, .data = 1536 }));
+		right(&t, make(&t, &(struct kc_shape){ .dir = i % 2 ? KC_DIR_IN : KC_DIR_OUT,
+						       .data = 1536 }));
 	for (uint32_t i = 0; i < 2048 * 512; i++)
 		assert_int_equal(t.disk[i], kc_storage_pattern(i));
 	fix_close(&t);

@@ -212,7 +212,9 @@ static void explicit_cuts(void **state)
 /* The largest buffer goes where the shape says; guards are left and right of every buffer. */
 static void places(void **state)
 {
-	struct kc_shape shape = { .cut_in = { 1 }, .ncut_in = 1, .place = KC_PLACE_ACROSS, .data = 4096 };
+	struct kc_shape shape = {
+		.cut_in = { 1 }, .ncut_in = 1, .place = KC_PLACE_ACROSS, .data = 4096
+	};
 	struct kc_request *r, *second;
 	struct fix t;
 
@@ -234,11 +236,15 @@ static void places(void **state)
 	close_port(&t);
 }
 
-/* Poison: the same for the same seed, complementary in the second run, different between requests. */
+/* Poison: the same for the same seed, complementary in the second run, different between requests.
+ */
 static void poison(void **state)
 {
 	uint8_t in[3][64], out[3][64], next[64], next_out[64];
-	static const struct { uint64_t seed; bool flip; } runs[] = { { 7, false }, { 7, true }, { 8, false } };
+	static const struct {
+		uint64_t seed;
+		bool flip;
+	} runs[] = { { 7, false }, { 7, true }, { 8, false } };
 	unsigned differ = 0;
 
 	(void)state;
@@ -277,7 +283,8 @@ static void memory_comes_back(void **state)
 	(void)state;
 	open_port(&t, 0, 5, false);
 	for (unsigned i = 0; i < 200; i++) {
-		struct kc_request *r = make(&t, &(struct kc_shape){ .data = 200000, .descriptors = i + 2 });
+		struct kc_request *r =
+			make(&t, &(struct kc_shape){ .data = 200000, .descriptors = i + 2 });
 
 		assert_non_null(r);
 		t.port->ops->release(t.port, r);

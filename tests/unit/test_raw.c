@@ -119,8 +119,8 @@ static void offer(void **state)
 	assert_int_equal(kc_split_in_flight(&t.vq), 0);
 	assert_true(kc_split_kick_needed(&t.vq));
 
-	assert_int_equal(kc_split_add(&t.vq, &(struct kc_chain){ .segs = &seg, .nsegs = 1 }, &t, &head),
-			 0);
+	assert_int_equal(
+		kc_split_add(&t.vq, &(struct kc_chain){ .segs = &seg, .nsegs = 1 }, &t, &head), 0);
 	assert_int_equal(kc_split_publish(&t.vq), 1);
 	assert_int_equal(guest_u16(&t.g, t.c.avail + 4), head);
 	assert_int_equal(guest_u16(&t.g, t.c.avail + 2), 1);

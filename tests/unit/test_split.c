@@ -181,7 +181,7 @@ static void add_then_publish(void **state)
 	ring_close(&t);
 }
 
-/* Completions out of order: the free list hands descriptors out mixed, and no two chains share one. */
+/* Completions out of order: descriptors are handed out mixed, and no two chains share one. */
 static void heads_in_mixed_order(void **state)
 {
 	static const uint16_t order[] = { 2, 0, 3, 1 };
@@ -494,7 +494,7 @@ static void largest_ring_full(void **state)
 
 static void reap_believes_nothing(void **state)
 {
-	static const uint32_t impossible[] = { 1 /* inside a chain */, 5 /* free */, 8, 65536, ~0u };
+	static const uint32_t impossible[] = { 1 /* inside a chain */, 7 /* free */, 8, 65536, ~0u };
 	struct kc_used u;
 	struct ring t;
 	uint16_t head;
@@ -512,9 +512,9 @@ static void reap_believes_nothing(void **state)
 		/* more was published, so that the indices alone look fine */
 		assert_int_equal(add_indirect(&t, one, 1, false, &head), i < 4 ? 0 : -ENOSPC);
 		kc_split_publish(&t.vq);
-		device_uses(&t, impossible[i] == 5 ? 7 : impossible[i], 0x1234);
+		device_uses(&t, impossible[i], 0x1234);
 		assert_int_equal(kc_split_reap(&t.vq, &u), -EPROTO);
-		assert_int_equal(u.head, impossible[i] == 5 ? 7 : impossible[i]);
+		assert_int_equal(u.head, impossible[i]);
 		assert_int_equal(u.len, 0x1234);
 		assert_null(u.token);
 		assert_int_equal(kc_split_reap(&t.vq, &u), 0);
@@ -542,7 +542,7 @@ static void reap_refuses_duplicates_and_pending(void **state)
 	assert_int_equal(kc_split_reap(&t.vq, &u), -EPROTO);
 	assert_int_equal(kc_split_in_flight(&t.vq), 1);
 
-	/* Used idx runs ahead of what was published: nothing is consumed, however often one asks. */
+	/* Used idx runs ahead of what was published: nothing is consumed, ask as one may. */
 	device_uses(&t, second, 5);
 	assert_int_equal(kc_split_reap(&t.vq, &u), -EOVERFLOW);
 	assert_int_equal(kc_split_reap(&t.vq, &u), -EOVERFLOW);
