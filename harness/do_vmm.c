@@ -150,10 +150,7 @@ KC_VERB(swap_call)
 {
 	unsigned qi;
 
-	if (vmm_queue(w, s, &qi))
-		return -1;
-	kc_oracle_call_swapped(w->oracle, qi);
-	return done(w, kc_vmm_swap_call(&w->vmm, qi), "SET_VRING_CALL");
+	return vmm_queue(w, s, &qi) ? -1 : done(w, kc_vmm_swap_call(&w->vmm, qi), "SET_VRING_CALL");
 }
 
 /* A request that the VMM does not make by itself, with its ack. */

@@ -64,6 +64,7 @@ static const struct {
 	{ "message", offsetof(struct kc_result, message), false },
 	{ "detail", offsetof(struct kc_result, detail), false },
 	{ "replay", offsetof(struct kc_result, replay), false },
+	{ "suspicion", offsetof(struct kc_result, suspicion), false },
 };
 #define STRINGS	(sizeof(strings) / sizeof(strings[0]))
 
@@ -133,14 +134,14 @@ fail:
 
 json_t *kc_result_to_json(const struct kc_result *r)
 {
-	return json_pack("{so, so, so, ss, ss, so, so, so, so, so, so, sI}",
+	return json_pack("{so, so, so, ss, ss, so, so, so, so, so, so, so, sI}",
 			 "id", lossy_string(r->id), "title", lossy_string(r->title),
 			 "variant", lossy_string(r->variant),
 			 "verdict", kc_verdict_name(r->verdict),
 			 "level", kc_level_name(r->level), "clauses", clauses_to_json(r),
 			 "reason", lossy_string(r->reason), "message", lossy_string(r->message),
 			 "violations", violations_to_json(r), "detail", lossy_string(r->detail),
-			 "replay", lossy_string(r->replay),
+			 "replay", lossy_string(r->replay), "suspicion", lossy_string(r->suspicion),
 			 "duration_us", (json_int_t)r->duration_us);
 }
 

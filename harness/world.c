@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <harness/blame.h>
 #include <harness/picture.h>
 #include <harness/world.h>
@@ -392,10 +393,27 @@ static void close_books(struct kc_world *w)
 	kc_oracle_finish(w->oracle);
 }
 
+/* --pause-on-fail: everything is still as it was when the clause was broken. */
+static void pause_here(const struct kc_world *w)
+{
+	FILE *tty = fopen("/dev/tty", "r+e");
+
+	if (!tty)
+		return;
+	fprintf(tty, "\n%s failed: %s\nback-end's process: %d; kickcall's: %d; Enter goes on\n",
+		w->script->id, w->result->message ? w->result->message : "", w->cfg.be->pid, getpid());
+	fflush(tty);
+	while (getc(tty) != '\n' && !feof(tty))
+		;
+	fclose(tty);
+}
+
 static void teardown(struct kc_world *w)
 {
 	struct kc_used u;
 
+	if (w->cfg.pause_on_fail && w->result->verdict == KC_FAIL)
+		pause_here(w);
 	if (w->oracle && w->result->verdict >= KC_WARN)
 		kc_picture_failure(w);
 	if (w->oracle)

@@ -57,8 +57,6 @@ void kc_oracle_queue_start(struct kc_oracle *o, unsigned qi, const struct kc_ora
 void kc_oracle_queue_stopping(struct kc_oracle *o, unsigned qi);
 void kc_oracle_queue_stopped(struct kc_oracle *o, unsigned qi, uint32_t base);
 void kc_oracle_queue_enable(struct kc_oracle *o, unsigned qi, bool enabled);
-/* SET_VRING_CALL is about to replace the call eventfd of a running queue: one extra call is tolerated. */
-void kc_oracle_call_swapped(struct kc_oracle *o, unsigned qi);
 /* A device reset was acknowledged: as if every queue had stopped, with no base known. */
 void kc_oracle_reset(struct kc_oracle *o);
 
