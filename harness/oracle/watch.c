@@ -312,8 +312,10 @@ static uint16_t take_used(struct kc_oracle *o, struct kc_watch_queue *q, uint16_
 	u.chain = u.again ? NULL : c;
 	if (u.chain && q->cfg.in_order && c != q->first) {
 		batch = batch_before(o, q, c, left);
-		if (batch < 0)
+		if (batch < 0) {
 			u.overtaken = q->first;
+			batch = 0;
+		}
 	}
 	tell_skipped(o, q, batch);
 	u.idx = q->used_idx;
@@ -563,14 +565,14 @@ static void before_write(struct kc_oracle *o, struct kc_watch_queue *q, const st
 	bool pinned = kc_shadow_pinned(&o->shadow, w->gpa, w->end - w->gpa);
 	bool used = overlaps(w, q->cfg.used, kc_used_bytes(q->cfg.size));
 
-	if (pinned || ring || used || (is_suppression(q, w) && q->notify.unsure))
+	if (used)		/* first: memory holds the driver's idx already */
+		touch_used_ring(q, w);
+	if (pinned || ring || (is_suppression(q, w) && q->notify.unsure))
 		kc_watch_look(o, q);
 	if (pinned)
 		touch_chains(o, q, w);
 	if (ring)
 		touch_slots(o, q, w);
-	if (used)
-		touch_used_ring(q, w);
 }
 
 static bool has_span(const struct kc_watch_chain *c, const struct kc_span *s)
