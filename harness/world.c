@@ -126,8 +126,10 @@ static int open_port(struct kc_world *w)
 		.private_slot = kc_seed_derive(1, w->script->id) ^ kc_seed_derive(2, w->script->variant),
 	};
 
-	if (w->port)
+	if (w->port) {		/* negotiated anew: the storage's model stays */
+		w->port->env.features = w->vmm.driver_features;
 		return 0;
+	}
 	w->port = w->cfg.port->open(&env, &w->vmm.err);
 	if (!w->port)
 		return kc_world_stop(w, KC_ERROR, "port %s: %s", w->cfg.port->device, w->vmm.err.msg);
