@@ -14,7 +14,7 @@ struct kc_backend *kc_backend_new_stream(const struct kc_ref_config *config, str
 /* The same in a child process behind a socket pair, with real eventfds (live). */
 struct kc_backend *kc_backend_new_forked(const struct kc_ref_config *config, struct kc_err *err);
 
-/* A back-end that somebody else serves: connect to it (listen = false) or wait for it to connect. */
+/* A back-end that somebody else serves: connect to it, or (listen) wait for it to connect. */
 struct kc_backend *kc_backend_new_socket(const char *path, bool listen, struct kc_err *err);
 
 struct kc_spawn_config {
@@ -28,8 +28,8 @@ struct kc_backend *kc_backend_new_spawned(const struct kc_spawn_config *config, 
 /* The end of what a spawned process wrote to stderr; "" if there is none. */
 const char *kc_backend_stderr_tail(struct kc_backend *be);
 
-/* For adapters: a back-end with zeroed private data of priv_bytes, defaults set; NULL if there is no
- * memory. The adapter's free gives both back with kc_backend_dealloc. */
+/* For adapters: a back-end with zeroed private data of priv_bytes, defaults set; NULL if there
+ * is no memory. The adapter's free gives both back with kc_backend_dealloc. */
 struct kc_backend *kc_backend_alloc(const struct kc_backend_ops *ops, size_t priv_bytes,
 				    struct kc_err *err);
 void kc_backend_dealloc(struct kc_backend *be);

@@ -4,12 +4,12 @@
  *
  * An exchange sends one request and, if the table says that an answer is due, waits for the next
  * message and holds it against the rules: right number, version, reply bit, and a payload of the
- * right shape (the decoder has seen to that). Anything else is KC_OUT_GARBLED. A closed connection is
- * looked at once more: the process behind it, if it is ours, may have died of it, and a moment is
- * given for that to show.
+ * right shape (the decoder has seen to that). Anything else is KC_OUT_GARBLED. A closed connection
+ * is looked at once more: the process behind it, if it is ours, may have died of it, and a moment
+ * is given for that to show.
  *
- * How to wait is the harness' affair (virtual time in the simulator); a back-end that nobody gave a
- * wait function gets a plain one: step it until it is idle, or poll it until the deadline.
+ * How to wait is the harness' affair (virtual time in the simulator); a back-end that nobody gave
+ * a wait function gets a plain one: step it until it is idle, or poll it until the deadline.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -22,7 +22,7 @@
 #include <backend/process.h>
 
 #define REPLY_TIMEOUT_NS	(5ll * 1000 * 1000 * 1000)
-#define EXIT_GRACE_NS		(200ll * 1000 * 1000)	/* from closed connection to visible death */
+#define EXIT_GRACE_NS		(200ll * 1000 * 1000)	/* from end of stream to visible death */
 
 static const char *const outcome_names[] = {
 	[KC_OUT_OK] = "ok",
@@ -309,7 +309,7 @@ static enum kc_outcome check_content(const struct kc_msg *m, const struct kc_msg
 	if (kc_msg_row(m->id)->reply_rule == KC_REPLY_ACK)
 		return reply->u64 ? refused(reply, err) : KC_OUT_OK;
 	if (m->id == KC_VU_GET_CONFIG && !reply->config.size && m->config.size) {
-		kc_err_set(err, 0, "GET_CONFIG was answered with an empty payload, which says error");
+		kc_err_set(err, 0, "GET_CONFIG was answered with an empty payload: an error");
 		return KC_OUT_REFUSED;
 	}
 	for (size_t i = 0; i < sizeof(status_replies) / sizeof(status_replies[0]); i++)

@@ -9,8 +9,8 @@ void kc_channel_free(struct kc_channel *c)
 		c->ops->free(c);
 }
 
-int kc_channel_send(struct kc_channel *c, const void *buf, size_t len, const struct kc_handle *handles,
-		    unsigned nhandles)
+int kc_channel_send(struct kc_channel *c, const void *buf, size_t len,
+		    const struct kc_handle *handles, unsigned nhandles)
 {
 	/* handles travel with a byte, so there must be one */
 	if (nhandles > KC_CHANNEL_HANDLES_MAX || (nhandles && !len))

@@ -18,11 +18,11 @@ struct kc_channel;
 struct kc_channel *kc_channel_from_socket(int fd, struct kc_err *err);
 /* Two ends of a simulated stream. */
 int kc_channel_sim_pair(struct kc_channel *ends[2]);
-void kc_channel_free(struct kc_channel *c);	/* closes it; the far side sees the end of the stream */
+void kc_channel_free(struct kc_channel *c);	/* the far side sees the end of the stream */
 
 /* All of buf; handles (borrowed, dup'ed) travel with the first byte. 0, -EPIPE, -errno. */
-int kc_channel_send(struct kc_channel *c, const void *buf, size_t len, const struct kc_handle *handles,
-		    unsigned nhandles);
+int kc_channel_send(struct kc_channel *c, const void *buf, size_t len,
+		    const struct kc_handle *handles, unsigned nhandles);
 /*
  * Up to len bytes: > 0 how many, 0 end of stream, -EAGAIN nothing there, -errno. Handles that came
  * with them are appended to handles[*nhandles..cap); surplus ones are closed and counted in *nlost.

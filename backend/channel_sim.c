@@ -2,10 +2,10 @@
 /*
  * A stream socket pair in one process, without a system call: two queues, one for each direction.
  *
- * A queue is a list of parcels, one for each send: its bytes and the handles that go with the first
- * of them. Reading keeps the kernel's rule: parcels without handles run together, and a read ends
- * with the parcel whose handles it delivered. As with a socket, what was sent before the sender went
- * away can still be read, and a reader that goes away takes unread handles with it.
+ * A queue is a list of parcels, one for each send: its bytes and the handles that go with the
+ * first of them. Reading keeps the kernel's rule: parcels without handles run together, and a read
+ * ends with the parcel whose handles it delivered. As with a socket, what was sent before the
+ * sender went away can still be read, and a reader that goes away takes unread handles with it.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -122,13 +122,14 @@ static ssize_t socket_recv(struct kc_channel *c, void *buf, size_t len, struct k
 			   unsigned cap, unsigned *nhandles, unsigned *nlost)
 {
 	union fd_control control;
+	int fd = ((struct socket_channel *)c)->fd;
 	struct iovec iov = { buf, len };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf,
 			      .msg_controllen = sizeof(control.buf) };
 	ssize_t n;
 
 	do {
-		n = recvmsg(((struct socket_channel *)c)->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+		n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == ECONNRESET ? 0 : -errno;

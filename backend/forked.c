@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The reference back-end in a child process behind a socket pair: real eventfds, real shared memory,
- * real time, and a process that can be killed. Each open forks a child; it serves one session and
- * exits when that ends. Storage on a file outlives the child; memory is filled anew.
+ * The reference back-end in a child process behind a socket pair: real eventfds, real shared
+ * memory, real time, and a process that can be killed. Each open forks a child; it serves one
+ * session and exits when that ends. Storage on a file outlives the child; memory is filled anew.
  *
  * The child keeps nothing of its parent's but the standard streams and its end of the socket pair.
  */
@@ -144,7 +144,8 @@ static int copy_config(struct forked *f, const struct kc_ref_config *config)
 
 struct kc_backend *kc_backend_new_forked(const struct kc_ref_config *config, struct kc_err *err)
 {
-	struct kc_ref *trial = kc_ref_new(config, err);	/* a bad config is said here, not by an exit */
+	/* a bad config is said here, not by an exit */
+	struct kc_ref *trial = kc_ref_new(config, err);
 	struct kc_backend *be;
 
 	if (!trial)

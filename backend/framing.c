@@ -41,17 +41,17 @@ static size_t wanted(const struct kc_framer *f)
 static int check_header(const struct kc_framer *f, struct kc_err *err)
 {
 	uint32_t hdr[3];
+	const char *wrong = NULL;
 
 	peek_header(f, hdr);
 	if ((hdr[1] & KC_VU_VERSION_MASK) != KC_VU_VERSION)
-		return kc_err_set(err, -EPROTO, "header {request %" PRIu32 ", flags 0x%" PRIx32 ", size %"
-				  PRIu32 "}: version %" PRIu32 " instead of %u", hdr[0], hdr[1],
-				  hdr[2], hdr[1] & KC_VU_VERSION_MASK, KC_VU_VERSION);
-	if (hdr[2] > KC_VU_PAYLOAD_MAX)
-		return kc_err_set(err, -EPROTO, "header {request %" PRIu32 ", flags 0x%" PRIx32 ", size %"
-				  PRIu32 "}: no message has so large a payload", hdr[0], hdr[1],
-				  hdr[2]);
-	return 0;
+		wrong = "the version is not 1";
+	else if (hdr[2] > KC_VU_PAYLOAD_MAX)
+		wrong = "no message has so large a payload";
+	if (!wrong)
+		return 0;
+	return kc_err_set(err, -EPROTO, "header {request %" PRIu32 ", flags 0x%" PRIx32
+			  ", size %" PRIu32 "}: %s", hdr[0], hdr[1], hdr[2], wrong);
 }
 
 /* Reads until a whole message is in buf. */
@@ -59,8 +59,8 @@ static enum kc_frame fill(struct kc_framer *f, struct kc_err *err)
 {
 	while (f->have < wanted(f)) {
 		bool in_header = f->have < KC_VU_HDR_BYTES;
-		ssize_t n = kc_channel_recv(f->ch, f->buf + f->have, wanted(f) - f->have, f->handles,
-					    KC_VU_FDS_MAX, &f->nhandles, &f->nlost);
+		ssize_t n = kc_channel_recv(f->ch, f->buf + f->have, wanted(f) - f->have,
+					    f->handles, KC_VU_FDS_MAX, &f->nhandles, &f->nlost);
 
 		if (n == -EAGAIN)
 			return KC_FRAME_NONE;

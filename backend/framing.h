@@ -23,7 +23,7 @@ enum kc_frame {
 	KC_FRAME_NONE,		/* the message is not complete yet */
 	KC_FRAME_MESSAGE,	/* *m is filled */
 	KC_FRAME_UNKNOWN,	/* the same, its number is unknown; the payload is opaque */
-	KC_FRAME_MALFORMED,	/* the same, its payload or its handles do not fit; the stream is sound */
+	KC_FRAME_MALFORMED,	/* the same, payload or handles do not fit; the stream is sound */
 	KC_FRAME_BROKEN,	/* the header makes no sense: no later message can be told */
 	KC_FRAME_CLOSED,	/* end of the stream */
 	KC_FRAME_CUT,		/* end of the stream in the middle of a message */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The reference back-end by function calls. A request is carried out inside submit; its reply or ack
- * waits in a list until it is asked for, so that those above see the same order of events as with a
- * socket. Only what has the shape of a request can be said this way.
+ * The reference back-end by function calls. A request is carried out inside submit; its reply or
+ * ack waits in a list until it is asked for, so that those above see the same order of events as
+ * with a socket. Only what has the shape of a request can be said this way.
  */
 #include <errno.h>
 #include <stdlib.h>

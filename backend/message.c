@@ -2,13 +2,13 @@
 /*
  * The control plane's vocabulary as data.
  *
- * Two tables drive everything here. `rows` has a line per request: its number, ioctl, payload, file
- * descriptors, reply and gate. `shapes` describes each payload as fields of struct kc_msg in wire
- * order; a field is as wide in the struct as on the wire, so that moving it is one memcpy, and the
- * byte order is the machine's own (VU-HDR-01). A shape may end in an array (regions, data bytes)
- * and in padding. Encoder, decoder, printer and access by name all walk those fields, so they cannot
- * disagree about a layout; what keeps the layout itself honest are the transcripts of other
- * programs' bytes in tests/unit/test_message.c.
+ * Two tables drive everything here. `rows` has a line per request: its number, ioctl, payload,
+ * file descriptors, reply and gate. `shapes` describes each payload as fields of struct kc_msg in
+ * wire order; a field is as wide in the struct as on the wire, so that moving it is one memcpy,
+ * and the byte order is the machine's own (VU-HDR-01). A shape may end in an array (regions, data
+ * bytes) and in padding. Encoder, decoder, printer and access by name all walk those fields, so
+ * they cannot disagree about a layout; what keeps the layout itself honest are the transcripts of
+ * other programs' bytes in tests/unit/test_message.c.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -73,10 +73,11 @@ static const struct kc_msg_row rows[KC_VU_MAX] = {
 };
 
 static const char *const pf_names[KC_PF_COUNT] = {
-	"MQ", "LOG_SHMFD", "RARP", "REPLY_ACK", "MTU", "BACKEND_REQ", "CROSS_ENDIAN", "CRYPTO_SESSION",
-	"PAGEFAULT", "CONFIG", "BACKEND_SEND_FD", "HOST_NOTIFIER", "INFLIGHT_SHMFD", "RESET_DEVICE",
-	"INBAND_NOTIFICATIONS", "CONFIGURE_MEM_SLOTS", "STATUS", "XEN_MMAP", "SHARED_OBJECT",
-	"DEVICE_STATE", "GET_VRING_BASE_INFLIGHT", "GPA_ADDRESSES", "SHMEM", "GET_VRING_BASE_SKIP_DRAIN",
+	"MQ", "LOG_SHMFD", "RARP", "REPLY_ACK", "MTU", "BACKEND_REQ", "CROSS_ENDIAN",
+	"CRYPTO_SESSION", "PAGEFAULT", "CONFIG", "BACKEND_SEND_FD", "HOST_NOTIFIER",
+	"INFLIGHT_SHMFD", "RESET_DEVICE", "INBAND_NOTIFICATIONS", "CONFIGURE_MEM_SLOTS", "STATUS",
+	"XEN_MMAP", "SHARED_OBJECT", "DEVICE_STATE", "GET_VRING_BASE_INFLIGHT", "GPA_ADDRESSES", "SHMEM",
+	"GET_VRING_BASE_SKIP_DRAIN",
 };
 
 struct field {
@@ -95,7 +96,7 @@ struct shape {
 	unsigned nelem;
 	unsigned max;			/* elements */
 	size_t stride;			/* bytes in struct kc_msg from element to element */
-	size_t count_at;		/* offset of the u32 that counts them; 0: there are always max */
+	size_t count_at;		/* offset of the u32 that counts them; 0: always max */
 	bool count_from_len;		/* the count is not on the wire: it is what came */
 	unsigned pad;			/* bytes after the fields: sent, and accepted if missing */
 };
@@ -156,7 +157,8 @@ static const struct shape shapes[KC_PL_COUNT] = {
 	/* 20 bytes of fields, which C pads to 24: what every peer sends */
 	[KC_PL_INFLIGHT] = { FIELDS(f_inflight), .pad = 4 },
 	[KC_PL_OPAQUE] = { .array = "data", ELEM(f_opaque), .max = KC_VU_PAYLOAD_MAX, .stride = 1,
-			   .count_at = offsetof(struct kc_msg, opaque_len), .count_from_len = true },
+			   .count_at = offsetof(struct kc_msg, opaque_len),
+			   .count_from_len = true },
 };
 
 /* Payloads that a row allows beside its own, told apart by their length in bytes. */
@@ -319,18 +321,18 @@ static int decode_payload(struct kc_msg *m, const uint8_t *in, size_t len, struc
 	size_t want;
 
 	if (len < fixed)
-		return kc_err_set(err, -EPROTO, "%s: payload of %zu bytes, too short: it begins with %zu "
-				  "bytes of fields", name, len, fixed);
+		return kc_err_set(err, -EPROTO, "%s: payload of %zu bytes, the fields take %zu",
+				  name, len, fixed);
 	in = take_fields(m, s->fields, s->nfields, 0, in);
 	if (s->count_from_len)
 		m->opaque_len = len;
 	if (claimed_count(m, s) > s->max)
-		return kc_err_set(err, -EPROTO, "%s: %" PRIu32 " %s elements, at most %u are possible",
-				  name, claimed_count(m, s), s->array, s->max);
+		return kc_err_set(err, -EPROTO, "%s: %" PRIu32 " %s elements, at most %u fit", name,
+				  claimed_count(m, s), s->array, s->max);
 	want = fixed + claimed_count(m, s) * elem;
 	if (len != want && len != want + s->pad)
-		return kc_err_set(err, -EPROTO, "%s: payload of %zu bytes instead of %zu", name, len,
-				  want + s->pad);
+		return kc_err_set(err, -EPROTO, "%s: payload of %zu bytes instead of %zu", name,
+				  len, want + s->pad);
 	for (uint32_t i = 0; i < claimed_count(m, s); i++)
 		in = take_fields(m, s->elem, s->nelem, i * s->stride, in);
 	return 0;
@@ -367,8 +369,8 @@ int kc_msg_decode(struct kc_msg *m, const void *buf, size_t len, bool is_reply, 
 	if (hdr[2] != len || !row) {
 		keep_opaque(m, in, len);
 		if (hdr[2] != len)
-			return kc_err_set(err, -EPROTO, "header announces %" PRIu32 " bytes of payload, "
-					  "there are %zu", hdr[2], len);
+			return kc_err_set(err, -EPROTO, "header announces %" PRIu32 " bytes of "
+					  "payload, there are %zu", hdr[2], len);
 		return kc_err_set(err, -EINVAL, "unknown request %" PRIu32, m->id);
 	}
 	m->payload = expected_payload(row, len, is_reply);
@@ -388,12 +390,12 @@ struct text {
 
 static void __attribute__((format(printf, 2, 3))) add(struct text *t, const char *fmt, ...)
 {
+	size_t room = t->len < t->cap ? t->cap - t->len : 0;
 	va_list ap;
 	int n;
 
 	va_start(ap, fmt);
-	n = vsnprintf(t->len < t->cap ? t->buf + t->len : NULL, t->len < t->cap ? t->cap - t->len : 0,
-		      fmt, ap);
+	n = vsnprintf(room ? t->buf + t->len : NULL, room, fmt, ap);
 	va_end(ap);
 	t->len += n > 0 ? n : 0;
 }

@@ -120,7 +120,8 @@ int kc_process_end(pid_t pid, int signo, int *status)
 
 void kc_process_child_init(pid_t parent)
 {
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGCHLD, SIGALRM };
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGCHLD,
+				       SIGALRM };
 	sigset_t none;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);

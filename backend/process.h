@@ -11,10 +11,10 @@ int64_t kc_clock_ns(void);
 int kc_poll_ms(int64_t deadline_ns);
 
 /*
- * Waits until process pid has ended, at most timeout_ns (0: only looks), and reaps it if it is a child
- * of the caller (it may be the parent's). Every process that kickcall starts leads a process group;
- * what is left of a child's group is killed before the number becomes free.
- * 1 and *status (wait(2); 0 if it cannot be known) when it has ended, 0 when it runs, -errno.
+ * Waits until process pid has ended, at most timeout_ns (0: only looks), and reaps it if it is a
+ * child of the caller (it may be the parent's). Every process that kickcall starts leads a process
+ * group; what is left of a child's group is killed before the number becomes free. 1 and *status
+ * (wait(2); 0 if it cannot be known) when it has ended, 0 when it runs, -errno.
  */
 int kc_process_reap(pid_t pid, int64_t timeout_ns, int *status);
 /* Signals pid's group and reaps it as above; what does not heed within 2 s gets SIGKILL. */

@@ -3,10 +3,10 @@
  * A vhost-user server around the reference back-end.
  *
  * Messages come before ring work, so that the control plane answers however busy the rings are. An
- * ack is sent after the request took effect, so it is a barrier (VU-MSG-REPLYACK-04). A request whose
- * payload or descriptors do not fit its number never reaches the reference: it gets a non-zero ack
- * where one is due, and otherwise the only other error signal that the protocol has, a closed
- * connection.
+ * ack is sent after the request took effect, so it is a barrier (VU-MSG-REPLYACK-04). A request
+ * whose payload or descriptors do not fit its number never reaches the reference: it gets a
+ * non-zero ack where one is due, and otherwise the only other error signal that the protocol has,
+ * a closed connection.
  *
  * kc_server_run sleeps in poll(2) on the channel and on the kicks of the rings that are processed.
  */
@@ -116,7 +116,7 @@ static int serve(struct kc_server *s, struct kc_msg *req, bool malformed)
 	int ret = malformed ? answer_malformed(s, req, &answer)
 			    : kc_server_answer(s->ref, req, &answer);
 
-	/* a front-end that does not take its answers has gone, as far as the session is concerned */
+	/* a front-end that does not take its answers counts as gone */
 	if (ret > 0 && send_answer(s, &answer))
 		ret = -EPIPE;
 	kc_msg_fini(&answer);

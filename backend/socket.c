@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A back-end that somebody else serves: connect to it, or wait for it to connect. It is never killed,
- * and its storage counts as somebody's data (KC_CAP_WRITES is for the harness to add, with consent).
+ * A back-end that somebody else serves: connect to it, or wait for it to connect. It is never
+ * killed, and its storage counts as somebody's data (KC_CAP_WRITES is for the harness to add, with
+ * consent).
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -2,14 +2,15 @@
 /*
  * A back-end that is a command of ours.
  *
- * The first open starts it and connects as soon as its socket answers; a later open connects again,
- * or starts it anew if it has ended, as one-shot back-ends do when their connection closes. Since
- * such a one may be about to end when the next open comes, an open that finds the process of the last
- * session alive gives it a moment, until it is known which kind it is.
+ * The first open starts it and connects as soon as its socket answers; a later open connects
+ * again, or starts it anew if it has ended, as one-shot back-ends do when their connection closes.
+ * Since such a one may be about to end when the next open comes, an open that finds the process of
+ * the last session alive gives it a moment, until it is known which kind it is.
  *
- * The process leads its own group, dies with kickcall, and gets: stdin, a pipe that stays open (an end
- * of file there ends some); stdout and stderr, a file in the scratch directory, which never fills up
- * as an unread pipe would. A pipe that closes on exec tells whether the command could be run at all.
+ * The process leads its own group, dies with kickcall, and gets: stdin, a pipe that stays open (an
+ * end of file there ends some); stdout and stderr, a file in the scratch directory, which never
+ * fills up as an unread pipe would. A pipe that closes on exec tells whether the command could be
+ * run at all.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,8 +30,8 @@
 #include <backend/vhost_user.h>
 
 #define NS_PER_MS	1000000ll
-#define GUESS_WAIT_NS	(30 * NS_PER_MS)	/* for an end after a close, of an unknown back-end */
-#define END_WAIT_NS	(2000 * NS_PER_MS)	/* the same, of one known to be one-shot */
+#define GUESS_WAIT_NS	(30 * NS_PER_MS)	/* for an end after a close: kind unknown */
+#define END_WAIT_NS	(2000 * NS_PER_MS)	/* the same: known to be one-shot */
 #define EXEC_TIMEOUT_MS	5000
 #define TAIL_BYTES	4096
 #define NAMES_MAX	10000u
@@ -203,7 +204,7 @@ static int never_came_up(struct kc_backend *be, int ret, struct kc_err *err)
 
 /* ---- session ---- */
 
-/* Does the process of the last session still serve? Finds out whether it is of the one-shot kind. */
+/* Does the process of the last session still serve? Finds out whether it is a one-shot one. */
 static bool still_serving(struct kc_backend *be)
 {
 	static const int64_t patience_ns[] = {

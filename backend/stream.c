@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The reference back-end behind a simulated byte stream: the front-end's role on one end, the server
- * on the other, one after the other in one thread. When the server ends a session it gives its end
- * back, and the front-end reads the end of the stream, as it would from a socket.
+ * The reference back-end behind a simulated byte stream: the front-end's role on one end, the
+ * server on the other, one after the other in one thread. When the server ends a session it gives
+ * its end back, and the front-end reads the end of the stream, as it would from a socket.
  */
 #include <errno.h>
 #include <string.h>

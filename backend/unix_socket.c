@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Connecting to a back-end that is still coming up: the socket file may not be there yet, may be left
- * over from a former run (refused), or its short backlog may be full (EAGAIN). All three are tried
- * again until the deadline, with short naps between.
+ * Connecting to a back-end that is still coming up: the socket file may not be there yet, may be
+ * left over from a former run (refused), or its short backlog may be full (EAGAIN). All three are
+ * tried again until the deadline, with short naps between.
  */
 #include <errno.h>
 #include <poll.h>
@@ -22,7 +22,7 @@ static int set_address(struct sockaddr_un *sa, const char *path, struct kc_err *
 	memset(sa, 0, sizeof(*sa));
 	sa->sun_family = AF_UNIX;
 	if (strlen(path) >= sizeof(sa->sun_path))
-		return kc_err_set(err, -ENAMETOOLONG, "%s: a socket's path has at most %zu characters",
+		return kc_err_set(err, -ENAMETOOLONG, "%s: a socket's path has at most %zu bytes",
 				  path, sizeof(sa->sun_path) - 1);
 	strcpy(sa->sun_path, path);
 	return 0;

@@ -12,7 +12,8 @@
  */
 int kc_unix_listen(const char *path, struct kc_err *err);
 /* Tries until somebody listens there; -ETIMEDOUT. */
-int kc_unix_connect(const char *path, struct kc_backend *be, int64_t timeout_ns, struct kc_err *err);
+int kc_unix_connect(const char *path, struct kc_backend *be, int64_t timeout_ns,
+		    struct kc_err *err);
 int kc_unix_accept(int listen_fd, struct kc_backend *be, int64_t timeout_ns, struct kc_err *err);
 
 #endif

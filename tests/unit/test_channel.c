@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Channels and framing. Each check of the channel runs on a socket pair and on the simulated stream:
- * what one does, the other must do.
+ * Channels and framing. Each check of the channel runs on a socket pair and on the simulated
+ * stream: what one does, the other must do.
  */
 #include <errno.h>
 #include <setjmp.h>

@@ -2,9 +2,10 @@
 /*
  * The codec against real peers' bytes, against itself, and against nonsense.
  *
- * The golden bytes were recorded from qemu-storage-daemon 7.2.22 (Debian 12, x86-64), exporting a raw
- * file of 1 MiB as vhost-user-blk with writable=on,num-queues=1, by a client of a few lines that
- * packed its requests with Python's struct module; they owe nothing to the encoder tested here.
+ * The golden bytes were recorded from qemu-storage-daemon 7.2.22 (Debian 12, x86-64), exporting a
+ * raw file of 1 MiB as vhost-user-blk with writable=on,num-queues=1, by a client of a few lines
+ * that packed its requests with Python's struct module; they owe nothing to the encoder tested
+ * here.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -30,7 +31,8 @@ struct golden {
 
 static const struct golden goldens[] = {
 	{ "010000000100000000000000", false, "GET_FEATURES" },
-	{ "010000000500000008000000467e007501000000", true, "GET_FEATURES {u64 0x175007e46} reply" },
+	{ "010000000500000008000000467e007501000000", true,
+	  "GET_FEATURES {u64 0x175007e46} reply" },
 	{ "0f0000000100000000000000", false, "GET_PROTOCOL_FEATURES" },
 	{ "0f00000005000000080000002b8f000000000000", true,
 	  "GET_PROTOCOL_FEATURES {u64 0x8f2b} reply" },

@@ -229,21 +229,24 @@ static void a_shell_and_its_children_end_together(void **state)
 
 static void placeholders_are_replaced_everywhere(void **state)
 {
-	char *argv[] = { "/bin/sh", "-c", "echo 'a={dir},b={dir}{socket}c{socke}' >&2; exit 1", NULL };
+	char *argv[] = { "/bin/sh", "-c", "echo 'a={dir},b={dir}{socket}c{socke}' >&2; exit 1",
+			 NULL };
 	struct fixture *f = *state;
 	char want[512];
 
 	command(f, argv, false, SECOND);
 	assert_int_equal(kc_backend_open(f->be, &f->err), -ECHILD);
-	snprintf(want, sizeof(want), "a=%s,b=%s%s/backend-0.sockc{socke}\n", f->dir, f->dir, f->dir);
+	snprintf(want, sizeof(want), "a=%s,b=%s%s/backend-0.sockc{socke}\n", f->dir, f->dir,
+		 f->dir);
 	assert_string_equal(kc_backend_stderr_tail(f->be), want);
 }
 
 static void stdin_stays_open_and_output_never_blocks(void **state)
 {
 	/* a megabyte to each stream, then a report whether stdin has ended */
-	char *argv[] = { "/bin/sh", "-c", "head -c 1000000 /dev/zero; head -c 1000000 /dev/zero >&2; "
-			 "timeout 0.1 cat; echo status $? >&2; exit 4", NULL };
+	char *argv[] = { "/bin/sh", "-c", "head -c 1000000 /dev/zero; "
+			 "head -c 1000000 /dev/zero >&2; timeout 0.1 cat; "
+			 "echo status $? >&2; exit 4", NULL };
 	struct fixture *f = *state;
 	const char *tail;
 
