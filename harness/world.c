@@ -292,7 +292,9 @@ static int build(struct kc_world *w)
 	w->sched = kc_sched_new(w->cfg.mode, w->cfg.seed);
 	if (!w->transcript_file || !w->sched)
 		return kc_world_stop(w, KC_ERROR, "out of memory");
-	w->trace = (struct kc_trace){ .test = w->script->id, .file = w->cfg.trace_file,
+	snprintf(w->name, sizeof(w->name), "%s%s%s%s", w->script->id, *w->script->variant ? " [" : "",
+		 w->script->variant, *w->script->variant ? "]" : "");
+	w->trace = (struct kc_trace){ .test = w->name, .file = w->cfg.trace_file,
 				      .now = trace_now, .now_ctx = w->sched };
 	if (kc_mem_init(&w->mem, kc_mem_default_layout, kc_mem_default_regions, &err))
 		return kc_world_stop(w, KC_ERROR, "guest memory: %s", err.msg);

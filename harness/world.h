@@ -63,6 +63,7 @@ struct kc_world {
 	struct kc_world_config cfg;
 	struct kc_script *script;
 	struct kc_result *result;
+	char name[512];			/* "ID [VARIANT]", for the trace */
 	struct kc_mem mem;
 	struct kc_sched *sched;
 	struct kc_trace trace;
