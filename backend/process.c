@@ -133,3 +133,20 @@ void kc_process_child_init(pid_t parent)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
+
+/* sigabbrev_np(3) is glibc's alone. */
+const char *kc_signal_name(int signo)
+{
+	static const struct { int signo; const char *name; } names[] = {
+		{ SIGABRT, "ABRT" }, { SIGALRM, "ALRM" }, { SIGBUS, "BUS" }, { SIGFPE, "FPE" },
+		{ SIGHUP, "HUP" }, { SIGILL, "ILL" }, { SIGINT, "INT" }, { SIGKILL, "KILL" },
+		{ SIGPIPE, "PIPE" }, { SIGQUIT, "QUIT" }, { SIGSEGV, "SEGV" }, { SIGSYS, "SYS" },
+		{ SIGTERM, "TERM" }, { SIGTRAP, "TRAP" }, { SIGUSR1, "USR1" }, { SIGUSR2, "USR2" },
+		{ SIGXCPU, "XCPU" }, { SIGXFSZ, "XFSZ" },
+	};
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (names[i].signo == signo)
+			return names[i].name;
+	return "?";
+}

@@ -19,6 +19,8 @@ int kc_poll_ms(int64_t deadline_ns);
 int kc_process_reap(pid_t pid, int64_t timeout_ns, int *status);
 /* Signals pid's group and reaps it as above; what does not heed within 2 s gets SIGKILL. */
 int kc_process_end(pid_t pid, int signo, int *status);
+/* "SEGV", "KILL", ... or "?" for one without a name here. */
+const char *kc_signal_name(int signo);
 /* In a child after fork, before anything else: its own group, default signals, and it dies with its
  * parent. */
 void kc_process_child_init(pid_t parent);

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <backend/adapters.h>
+#include <backend/process.h>
 #include <harness/blame.h>
 #include <harness/proc.h>
 
@@ -63,7 +64,7 @@ void kc_blame_describe(struct kc_backend *be, char *buf, size_t cap)
 
 	switch (kc_blame_fate(be, &status)) {
 	case KC_FATE_KILLED:
-		snprintf(buf, cap, "it died of SIG%s", sigabbrev_np(WTERMSIG(status)));
+		snprintf(buf, cap, "it died of SIG%s", kc_signal_name(WTERMSIG(status)));
 		break;
 	case KC_FATE_EXIT_ERROR:
 		snprintf(buf, cap, "it exited with status %d", WEXITSTATUS(status));

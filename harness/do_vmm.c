@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The `vmm` lines: connection, negotiation, and the life of queues. */
+#include <signal.h>
 #include <string.h>
 #include <harness/verbs.h>
 
@@ -41,13 +42,11 @@ KC_VERB(session)
 	return kc_world_session(w);
 }
 
-KC_VERB(disconnect)
+/* The connection is gone or will be: rings and requests with it. */
+static void forget_session(struct kc_world *w)
 {
 	struct kc_used u;
 
-	(void)s;
-	kc_oracle_session_end(w->oracle, true);
-	kc_vmm_disconnect(&w->vmm);
 	w->session = false;
 	w->lost = false;
 	for (unsigned qi = 0; qi < KC_QUEUES_MAX; qi++) {
@@ -63,6 +62,26 @@ KC_VERB(disconnect)
 	if (w->port)
 		w->port->ops->close(w->port);
 	w->port = NULL;
+}
+
+KC_VERB(disconnect)
+{
+	(void)s;
+	kc_oracle_session_end(w->oracle, true);
+	kc_vmm_disconnect(&w->vmm);
+	forget_session(w);
+	return 0;
+}
+
+KC_VERB(kill)
+{
+	(void)s;
+	if (!(w->cfg.be->caps & KC_CAP_RESTART))
+		return kc_world_stop(w, KC_SKIP, "needs a back-end that kickcall may kill");
+	kc_oracle_session_end(w->oracle, true);
+	w->cfg.be->ops->kill(w->cfg.be, SIGKILL);
+	kc_vmm_disconnect(&w->vmm);
+	forget_session(w);
 	return 0;
 }
 

@@ -18,6 +18,11 @@ static const char *need_reconnect(struct kc_world *w)
 	return w->cfg.be->caps & KC_CAP_RECONNECT ? NULL : "a back-end that accepts a second connection";
 }
 
+static const char *need_restart(struct kc_world *w)
+{
+	return w->cfg.be->caps & KC_CAP_RESTART ? NULL : "a back-end that kickcall may kill and start again";
+}
+
 static const char *need_writes(struct kc_world *w)
 {
 	return w->cfg.writes_allowed ? NULL : "to write to the back-end's storage: --destructive";
@@ -63,6 +68,7 @@ static const struct {
 	{ "hostile", need_nothing },		/* the back-end may be left damaged: a fresh one */
 	{ "messages", need_messages },
 	{ "reconnect", need_reconnect },
+	{ "restart", need_restart },		/* a process of its own */
 	{ "writes", need_writes },
 	{ "kept-writes", need_kept_writes },
 	{ "sim", need_sim },

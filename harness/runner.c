@@ -264,7 +264,7 @@ static void blame(struct runner *r, struct slot *s, int status, bool timed_out, 
 	if (timed_out)
 		snprintf(how, sizeof(how), "did not come back");
 	else if (WIFSIGNALED(status))
-		snprintf(how, sizeof(how), "died of SIG%s", sigabbrev_np(WTERMSIG(status)));
+		snprintf(how, sizeof(how), "died of SIG%s", kc_signal_name(WTERMSIG(status)));
 	else
 		snprintf(how, sizeof(how), "exited with status %d", WEXITSTATUS(status));
 	snprintf(msg, sizeof(msg), "%s %s at line %u", backend ? "the in-process back-end" :

@@ -377,6 +377,20 @@ static bool match(const struct kc_verb *verb, const struct kc_token *tok, unsign
 	return i == n;
 }
 
+/* A clause that an expectation is bound to is the scenario's as well: --clause finds it. */
+static int name_clause(struct parser *p, const char *id, unsigned col)
+{
+	struct kc_script *s = p->s;
+
+	for (unsigned i = 0; i < s->nclauses; i++)
+		if (!strcmp(s->clauses[i], id))
+			return 0;
+	if (s->nclauses == KC_CLAUSES_MAX)
+		return bad(p, col, "more than %d clauses", KC_CLAUSES_MAX);
+	strcpy(s->clauses[s->nclauses++], id);
+	return 0;
+}
+
 /* "[CLAUSE-ID]" at the end of an expectation: cut off and remembered. */
 static int take_clause(struct parser *p, struct kc_token *tok, unsigned *n, struct kc_step *step)
 {
@@ -394,7 +408,7 @@ static int take_clause(struct parser *p, struct kc_token *tok, unsigned *n, stru
 	if (!kc_clause_by_id(step->clause))
 		return bad(p, tok[open + 1].col, "unknown clause '%s'", step->clause);
 	*n = open;
-	return 0;
+	return name_clause(p, step->clause, tok[open].col);
 }
 
 static int no_such_action(struct parser *p, enum kc_subject subj, const struct kc_token *tok,

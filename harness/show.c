@@ -66,9 +66,6 @@ static bool names_clause(const struct kc_script *t, const char *id)
 	for (unsigned i = 0; i < t->nclauses; i++)
 		if (!strcmp(t->clauses[i], id))
 			return true;
-	for (unsigned i = 0; i < t->nsteps; i++)
-		if (!strcmp(t->steps[i].clause, id))
-			return true;
 	return false;
 }
 

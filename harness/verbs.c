@@ -72,6 +72,7 @@ const struct kc_verb kc_verbs[] = {
 	{ V, "resend addresses <n>", kc_do_resend_addr, "the same SET_VRING_ADDR while the ring runs" },
 	{ V, "reset", kc_do_reset, "device reset by STATUS, else RESET_DEVICE, else stopping all rings" },
 	{ V, "write config <n> = <n>", kc_do_write_config, "one byte at that offset, flags 0" },
+	{ V, "kill", kc_do_kill, "SIGKILL to a back-end that kickcall started; the next `vmm session` starts it" },
 	{ V, "settle", kc_do_settle, "give the back-end every chance to run" },
 
 	{ M, "bytes <*>", kc_do_bytes, "hexadecimal bytes as they are" },
