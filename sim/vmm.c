@@ -549,7 +549,8 @@ static enum kc_outcome start(struct kc_vmm *v, unsigned qi, const struct kc_queu
 
 	/* Said before the message: in sim the back-end may run before the exchange returns. */
 	q->started = true;
-	q->enabled = !bit30(v);
+	if (!bit30(v))
+		q->enabled = true;	/* else it is as it was: VU-RING-STATE-02 */
 	kc_trace_value(v->trace, KC_ACTOR_VMM, "queue-start", c->base, "queue %u", qi);
 	tell_queue(v, qi, true);
 	o = send_evfd(v, KC_VU_SET_VRING_KICK, qi, q->kick);
