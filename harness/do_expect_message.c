@@ -14,7 +14,8 @@ static int receive(struct kc_world *w, const char *what)
 	struct kc_err err = { "" };
 	enum kc_outcome o;
 
-	kc_msg_fini(&w->last_reply);
+	kc_msg_fini(&w->reply_before);
+	w->reply_before = w->last_reply;
 	kc_msg_init(&w->last_reply, 0);
 	if (w->lost)
 		return 0;
@@ -80,6 +81,66 @@ static int reply_bit(struct kc_world *w, const struct kc_step *s, bool wanted)
 	if (!!(w->last_reply.u64 & KC_BIT(bit)) != wanted)
 		kc_world_violate(w, "", "expected feature %s %s, actual 0x%llx", name,
 				 wanted ? "offered" : "not offered", (unsigned long long)w->last_reply.u64);
+	return 0;
+}
+
+KC_VERB(expect_reply_lacks_bit)
+{
+	int64_t bit = s->args[0].num.plus;
+
+	if (w->last_reply.u64 & KC_BIT(bit & 63))
+		kc_world_violate(w, "", "expected bit %lld not offered, actual 0x%llx", (long long)bit,
+				 (unsigned long long)w->last_reply.u64);
+	return 0;
+}
+
+KC_VERB(expect_reply_has_only_with)
+{
+	int bit = kc_feature_by_name(s->args[0].word), other = kc_feature_by_name(s->args[1].word);
+	uint64_t offer = w->last_reply.u64;
+
+	if (bit < 0 || other < 0)
+		return kc_world_script_error(w, "unknown feature '%s'", s->args[bit < 0 ? 0 : 1].word);
+	if (offer & KC_BIT(bit) && !(offer & KC_BIT(other)))
+		kc_world_violate(w, "", "expected %s offered only with %s, actual 0x%llx", s->args[0].word,
+				 s->args[1].word, (unsigned long long)offer);
+	return 0;
+}
+
+KC_VERB(expect_reply_data)
+{
+	int64_t at = s->args[0].num.plus, want = s->args[1].num.plus;
+	const struct kc_msg *m = &w->last_reply;
+
+	if (m->payload != KC_PL_CONFIG || at >= KC_VU_CONFIG_MAX)
+		return kc_world_script_error(w, "the last reply has no data[%lld]", (long long)at);
+	if (at >= m->config.size || m->config.data[at] != want)
+		kc_world_violate(w, "", "expected data[%lld] = %lld in the reply, actual %d in %u bytes",
+				 (long long)at, (long long)want, at < m->config.size ?
+				 m->config.data[at] : -1, m->config.size);
+	return 0;
+}
+
+static bool same_reply(const struct kc_msg *a, const struct kc_msg *b)
+{
+	if (a->id != b->id || a->payload != b->payload)
+		return false;
+	if (a->payload == KC_PL_CONFIG)
+		return a->config.offset == b->config.offset && a->config.size == b->config.size &&
+			!memcmp(a->config.data, b->config.data, a->config.size);
+	return a->u64 == b->u64;
+}
+
+KC_VERB(expect_reply_as_before)
+{
+	char was[256], is[256];
+
+	(void)s;
+	if (same_reply(&w->reply_before, &w->last_reply))
+		return 0;
+	kc_msg_print(&w->reply_before, was, sizeof(was));
+	kc_msg_print(&w->last_reply, is, sizeof(is));
+	kc_world_violate(w, "", "expected %s again, actual %s", was, is);
 	return 0;
 }
 

@@ -52,9 +52,10 @@ static void tell_oracle(struct kc_world *w, unsigned qi)
 	kc_oracle_queue_start(w->oracle, qi, &oq);
 	kc_oracle_suppression(w->oracle, qi);
 	kc_oracle_published(w->oracle, qi);
-	/* With bit 30 a ring is born disabled; without, SET_FEATURES has enabled it. */
+	/* With bit 30 a ring is born disabled, and keeps its state while it is stopped; without, SET_FEATURES
+	 * has enabled it. */
 	if (w->vmm.protocol_features && (w->vmm.device_features & KC_BIT(KC_VU_F_PROTOCOL_FEATURES)))
-		kc_oracle_queue_enable(w->oracle, qi, !q->config.leave_disabled);
+		kc_oracle_queue_enable(w->oracle, qi, w->vmm.q[qi].enabled || !q->config.leave_disabled);
 }
 
 int kc_world_start_queue(struct kc_world *w, unsigned qi)
@@ -92,6 +93,18 @@ int kc_world_stop_queue(struct kc_world *w, unsigned qi, uint32_t *base)
 	return 0;
 }
 
+/* A queue that is stopped can be made anew. Its old memory stays as it is, for the oracle to watch. */
+static void forget_queue(struct kc_world *w, struct kc_world_queue *q)
+{
+	struct kc_used u;
+
+	while (kc_split_abandon(&q->ring, &u))
+		w->port->ops->release(w->port, u.token);
+	kc_split_fini(&q->ring);
+	*q = (struct kc_world_queue){ .seen_interrupts = q->seen_interrupts,
+				      .seen_errors = q->seen_errors };
+}
+
 static int make(struct kc_world *w, const struct kc_step *s, uint16_t from, const struct kc_arg *rest)
 {
 	unsigned qi = (unsigned)s->args[0].num.plus, size = (unsigned)s->args[1].num.plus;
@@ -102,9 +115,11 @@ static int make(struct kc_world *w, const struct kc_step *s, uint16_t from, cons
 
 	if (kc_world_session(w) || read_options(w, rest, opt))
 		return -1;
-	if (qi >= KC_QUEUES_MAX || q->made)
+	if (qi >= KC_QUEUES_MAX || w->vmm.q[qi].started)
 		return kc_world_script_error(w, "queue %u %s", qi, qi < KC_QUEUES_MAX ?
-					     "is there already" : "is out of range");
+					     "is running" : "is out of range");
+	if (q->made)
+		forget_queue(w, q);
 	if (w->vmm.queues_max && qi >= w->vmm.queues_max)
 		return kc_world_stop(w, KC_SKIP, "needs queue %u, and the back-end has %u", qi,
 				     (unsigned)w->vmm.queues_max);
@@ -164,6 +179,8 @@ int64_t kc_world_num(struct kc_world *w, const struct kc_num *n, unsigned qi)
 		max = w->cfg.chain_max ? w->cfg.chain_max : 1024;
 		max = vq->size < max ? vq->size : max;
 		return (limit && limit < max ? limit : max) + n->plus;
+	case KC_NUM_QUEUE_NUM:
+		return (int64_t)w->vmm.queues_max + n->plus;
 	default:
 		return n->plus;
 	}

@@ -98,7 +98,7 @@ static int probe(const struct kc_options *o)
 		return complain(&(struct kc_err){ "no scratch directory" }, EXIT_TROUBLE);
 	}
 	ret = kc_target_prepare(&t, dir, &err);
-	be = ret ? NULL : kc_target_backend(&t, dir, true, &err);
+	be = ret ? NULL : kc_target_backend(&t, dir, NULL, &err);
 	ret = be ? kc_probe(be, &t, &p, &err) : -EIO;
 	kc_backend_free(be);
 	if (!ret)

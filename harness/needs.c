@@ -55,6 +55,11 @@ static const char *need_kept_writes(struct kc_world *w)
 	return w->cfg.writes_dropped ? "storage that keeps what is written" : NULL;
 }
 
+static const char *need_polling(struct kc_world *w)
+{
+	return w->cfg.never_polls ? "a back-end that polls a ring without a kick eventfd" : NULL;
+}
+
 static const char *need_nothing(struct kc_world *w)
 {
 	(void)w;
@@ -75,6 +80,7 @@ static const struct {
 	{ "live", need_live },
 	{ "config", need_config },
 	{ "reset", need_reset },
+	{ "polling", need_polling },
 };
 
 static int unmet(struct kc_world *w, const struct kc_need *n, const char *what)

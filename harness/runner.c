@@ -143,7 +143,7 @@ static int start_peer(struct runner *r, struct slot *s)
 	s->peer_dir = new_dir(r);
 	if (!s->peer_dir)
 		return -EIO;
-	s->peer = kc_target_backend(r->t, s->peer_dir, true, r->err);
+	s->peer = kc_target_backend(r->t, s->peer_dir, NULL, r->err);
 	ret = s->peer ? look_at(r, s->peer) : -ENOMEM;
 	if (ret) {
 		end_peer(r, s);
@@ -558,7 +558,7 @@ static int first_look(struct runner *r)
 	dir = new_dir(r);
 	if (!dir)
 		return -EIO;
-	be = kc_target_backend(r->t, dir, true, r->err);
+	be = kc_target_backend(r->t, dir, NULL, r->err);
 	ret = be ? look_at(r, be) : -ENOMEM;
 	kc_backend_free(be);
 	drop_dir(r, dir);

@@ -110,10 +110,11 @@ static bool num_base(const char *text, struct kc_num *num)
 {
 	static const struct { const char *name; enum kc_num_base base; } names[] = {
 		{ "used_idx", KC_NUM_USED_IDX }, { "avail_idx", KC_NUM_AVAIL_IDX }, { "max", KC_NUM_MAX },
+		{ "queue_num", KC_NUM_QUEUE_NUM },
 	};
 
 	*num = (struct kc_num){ 0 };
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		if (!strcmp(text, names[i].name)) {
 			num->base = names[i].base;
 			return true;

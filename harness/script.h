@@ -21,7 +21,7 @@
 #define KC_TOKENS_MAX	96
 
 /* A number as scripts write it: a base and a constant. */
-enum kc_num_base { KC_NUM_CONST, KC_NUM_USED_IDX, KC_NUM_AVAIL_IDX, KC_NUM_MAX };
+enum kc_num_base { KC_NUM_CONST, KC_NUM_USED_IDX, KC_NUM_AVAIL_IDX, KC_NUM_MAX, KC_NUM_QUEUE_NUM };
 struct kc_num {
 	enum kc_num_base base;
 	int64_t plus;
@@ -115,8 +115,8 @@ struct kc_script *kc_script_parse(const char *path, const char *id, const char *
 void kc_script_free(struct kc_script *s);
 bool kc_script_needs(const struct kc_script *s, const char *word);
 
-/* A number at tokens[*i] (advances *i): "12", "0x10", "used_idx", "avail_idx", "max", each with an
- * optional "+ N" or "- N". -EINVAL if there is none. */
+/* A number at tokens[*i] (advances *i): "12", "0x10", "used_idx", "avail_idx", "max", "queue_num", each
+ * with an optional "+ N" or "- N". -EINVAL if there is none. */
 int kc_num_parse(const struct kc_token *tokens, unsigned n, unsigned *i, struct kc_num *num);
 
 /* Names scripts use for virtio features: "event_idx" -> 29; -1 if unknown. */

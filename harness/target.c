@@ -130,19 +130,22 @@ int kc_target_prepare(const struct kc_target *t, const char *dir, struct kc_err 
 	return t->profile ? kc_profile_prepare(t->profile, dir, err) : 0;
 }
 
-static struct kc_backend *reference(const struct kc_target *t, bool needs_bytes, struct kc_err *err)
+/* "needs ro" asks for a read-only disk: this back-end can be either. */
+static struct kc_backend *reference(const struct kc_target *t, const struct kc_script *test,
+				    struct kc_err *err)
 {
 	struct kc_ref_config c = {
 		.device = t->device, .queues = REF_QUEUES, .capacity = REF_CAPACITY,
+		.read_only = test && kc_script_needs(test, "ro"),
 	};
 
 	if (t->mode == KC_MODE_LIVE)
 		return kc_backend_new_forked(&c, err);
-	return needs_bytes ? kc_backend_new_stream(&c, err) : kc_backend_new_inproc(&c, err);
+	return !test || kc_script_needs(test, "messages") ? kc_backend_new_stream(&c, err) : kc_backend_new_inproc(&c, err);
 }
 
-struct kc_backend *kc_target_backend(const struct kc_target *t, const char *dir, bool needs_bytes,
-				     struct kc_err *err)
+struct kc_backend *kc_target_backend(const struct kc_target *t, const char *dir,
+				     const struct kc_script *test, struct kc_err *err)
 {
 	struct kc_spawn_config sc = {
 		.argv = t->argv, .listen = t->listen, .dir = dir,
@@ -150,7 +153,7 @@ struct kc_backend *kc_target_backend(const struct kc_target *t, const char *dir,
 	};
 
 	if (t->kind == KC_TARGET_REF)
-		return reference(t, needs_bytes, err);
+		return reference(t, test, err);
 	if (t->kind == KC_TARGET_SOCKET)
 		return kc_backend_new_socket(t->path, t->listen, err);
 	return kc_backend_new_spawned(&sc, err);
@@ -169,6 +172,7 @@ void kc_target_world(const struct kc_target *t, struct kc_world_config *cfg)
 	cfg->ring_max = p->ring_max;
 	cfg->chain_max = p->chain_max;
 	cfg->busy_poll = kc_profile_quirk(p, "busy-poll");
+	cfg->never_polls = kc_profile_quirk(p, "never-polls");
 }
 
 bool kc_target_parallel(const struct kc_target *t)

@@ -29,10 +29,10 @@ void kc_target_fini(struct kc_target *t);
 
 /* Makes the files that the profile wants in a scratch directory. */
 int kc_target_prepare(const struct kc_target *t, const char *dir, struct kc_err *err);
-/* A back-end of one's own for one test; needs_bytes: messages must be bytes. dir: its scratch
+/* A back-end of one's own, as the test's header needs it; NULL: for no test. dir: its scratch
  * directory, prepared. */
-struct kc_backend *kc_target_backend(const struct kc_target *t, const char *dir, bool needs_bytes,
-				     struct kc_err *err);
+struct kc_backend *kc_target_backend(const struct kc_target *t, const char *dir,
+				     const struct kc_script *test, struct kc_err *err);
 /* What the world must know of it. */
 void kc_target_world(const struct kc_target *t, struct kc_world_config *cfg);
 /* Can several tests at once have a back-end each? */

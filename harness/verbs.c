@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The language, one row per thing a script can say. In patterns <n> is a number ("12", "0x10",
- * "used_idx + 1", "max"), <w> a word and <*> the rest of the action. `kickcall list verbs` prints
- * this table and docs/SCENARIOS.md explains it by example. Of two patterns that fit, the first wins.
+ * "used_idx + 1", "max", "queue_num"), <w> a word and <*> the rest of the action. `kickcall list
+ * verbs` prints this table and docs/SCENARIOS.md explains it by example. Of two patterns that fit, the
+ * first wins.
  */
 #include <harness/verbs.h>
 
@@ -15,7 +16,8 @@
 const struct kc_verb kc_verbs[] = {
 	{ Q, "<n> split size <n> from <n> <*>", kc_do_queue,
 	  "make and start a queue whose indices begin at N; options: later (do not start), disabled, "
-	  "unkicked, no-call, no-kick-fd, at-region-end, apart (each part in another region)" },
+	  "unkicked, no-call, no-kick-fd, at-region-end, apart (each part in another region). A queue that "
+	  "is stopped is made anew, in other memory" },
 	{ Q, "<n> split size <n> <*>", kc_do_queue_sized, "the same from index 0" },
 
 	{ KC_SUBJ_REPEAT, "<n>", kc_do_repeat, "run the lines up to `end` N times" },
@@ -82,15 +84,19 @@ const struct kc_verb kc_verbs[] = {
 	  "u64 may be: offered, accepted, `accepted plus bit N`, `accepted without bit N`" },
 
 	{ E, "<n> used", kc_do_expect_used, "N requests come back, answered as their port says" },
+	{ E, "<n> used at rest", kc_do_expect_used_at_rest,
+	  "N have come back once the back-end rests; for clauses that are no MUST" },
 	{ E, "all used", kc_do_expect_all_used, "nothing stays in flight" },
 	{ E, "nothing used", kc_do_expect_nothing_used, "the ring stays as it is" },
 	{ E, "call due", kc_do_expect_call_due, "a call was due since the last expect, and came" },
 	{ E, "no call due", kc_do_expect_no_call_due, "none was due, and none came (SHOULD)" },
 	{ E, "no call", kc_do_expect_no_call, "none came" },
 	{ E, "call", kc_do_expect_call, "one came" },
-	{ E, "status <w>", kc_do_expect_status, "each request used in this line was answered so" },
+	{ E, "status <w>", kc_do_expect_status,
+	  "each request used in this line was answered so; any: with any status that there is" },
 	{ E, "used_len <n>", kc_do_expect_used_len, "of the last request used" },
 	{ E, "used_flags <n>", kc_do_expect_used_flags, "used.flags as it is now" },
+	{ E, "avail_event <n>", kc_do_expect_avail_event, "used.avail_event as it is now" },
 	{ E, "kick wanted", kc_do_expect_kick_wanted, "the idle device does not suppress the next kick" },
 	{ E, "full", kc_do_expect_full, "fill ended by -ENOSPC" },
 	{ E, "not full", kc_do_expect_not_full, "there is room for a request again" },
@@ -101,6 +107,11 @@ const struct kc_verb kc_verbs[] = {
 	{ E, "base <n>", kc_do_expect_base, "what the last stop of the queue answered" },
 
 	{ E, "reply <w> = <n>", kc_do_expect_reply_field, "a field of the reply" },
+	{ E, "reply data[<n>] = <n>", kc_do_expect_reply_data, "a byte of the configuration in the reply" },
+	{ E, "reply as before", kc_do_expect_reply_as_before, "the same as the reply before it" },
+	{ E, "reply lacks bit <n>", kc_do_expect_reply_lacks_bit, "the u64 does not have it" },
+	{ E, "reply has <w> only with <w>", kc_do_expect_reply_has_only_with,
+	  "the u64 does not have the first feature without the second" },
 	{ E, "reply has <w>", kc_do_expect_reply_has, "the u64 has this feature bit" },
 	{ E, "reply lacks <w>", kc_do_expect_reply_lacks, "the u64 does not have it" },
 	{ E, "reply", kc_do_expect_reply, "the message's own reply comes" },
@@ -114,6 +125,10 @@ const struct kc_verb kc_verbs[] = {
 	{ E, "alive or closed", kc_do_expect_alive_or_closed, "GET_FEATURES is answered, or it closed" },
 	{ E, "alive", kc_do_expect_alive, "GET_FEATURES is answered" },
 	{ E, "closed", kc_do_expect_closed, "the connection ends, the process does not crash" },
+	{ E, "whole config <n> size <n> = <n>", kc_do_expect_whole_config,
+	  "the same field, out of one read of the whole configuration" },
+	{ E, "config in pieces of <n> as whole", kc_do_expect_config_pieces,
+	  "reads of N bytes each give what one read gives" },
 	{ E, "config <n> size <n> = <n>", kc_do_expect_config, "little-endian field of the configuration" },
 };
 const unsigned kc_nverbs = sizeof(kc_verbs) / sizeof(*kc_verbs);

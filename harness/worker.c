@@ -12,9 +12,7 @@
 
 static struct kc_backend *reach(const struct kc_worker_job *job, struct kc_err *err)
 {
-	bool bytes = kc_script_needs(job->test, "messages");
-
-	return job->shared ? job->shared : kc_target_backend(job->target, job->dir, bytes, err);
+	return job->shared ? job->shared : kc_target_backend(job->target, job->dir, job->test, err);
 }
 
 static void describe(struct kc_result *r, const struct kc_script *t)

@@ -141,6 +141,7 @@ int kc_world_connect(struct kc_world *w)
 	enum kc_outcome o;
 
 	w->lost = false;
+	w->vmm.protocol_features = kc_world_features(w) & KC_BIT(KC_VU_F_PROTOCOL_FEATURES);
 	kc_oracle_session_start(w->oracle);
 	o = kc_vmm_connect(&w->vmm);
 	return o == KC_OUT_OK ? 0 : kc_world_outcome(w, o, "connecting");
@@ -439,6 +440,7 @@ static void teardown(struct kc_world *w)
 	kc_mem_fini(&w->mem);
 	kc_sched_free(w->sched);
 	kc_msg_fini(&w->last_reply);
+	kc_msg_fini(&w->reply_before);
 	if (w->transcript_file)
 		fclose(w->transcript_file);
 	free(w->transcript);

@@ -36,6 +36,7 @@ struct kc_world_config {
 	enum kc_contents contents;
 	bool writes_dropped;
 	bool busy_poll;			/* it spins by design: no CPU bound */
+	bool never_polls;		/* it serves a ring on kicks only */
 	uint32_t ring_max, chain_max;	/* 0: not known */
 	FILE *trace_file;		/* or NULL */
 	bool pause_on_fail;
@@ -87,7 +88,7 @@ struct kc_world {
 	unsigned nrefused;
 	uint64_t answered_ok;		/* requests answered right since the checkpoint */
 	/* The message channel, for `message` and `expect reply`. */
-	struct kc_msg last_reply;
+	struct kc_msg last_reply, reply_before;
 	enum kc_outcome last_outcome;
 	uint32_t last_request;
 	uint8_t held[8192];		/* bytes held back by `together` */
