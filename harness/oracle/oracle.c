@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Theory of operation: events come in through oracle.h. Each first brings the books of the queue
- * concerned up to date (watch.c), then goes to every point of the table below (pNN_*.c), which judges
- * and may accuse. No point knows another one.
+ * concerned up to date (watch.c), then goes to every point of the table below (pNN_*.c), which
+ * judges and may accuse. No point knows another one.
  *
  * Messages are looked at twice: by the grammar point, and here, because a script may reconfigure a
- * running ring by a message of its own. What the device then does with that ring is not judged as if
- * nothing had happened.
+ * running ring by a message of its own. What the device then does with that ring is not judged as
+ * if nothing had happened.
  */
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/vhost.h>
 #include <harness/oracle/watch.h>
 
 const struct kc_point *const kc_points[] = {
@@ -72,7 +73,7 @@ static void look_all(struct kc_oracle *o)
 			kc_watch_look(o, o->q[qi]);
 }
 
-/* --- Sessions ----------------------------------------------------------------------------------- */
+/* --- Sessions --------------------------------------------------------------------------------- */
 
 /* A closed socket is no barrier: what the device was given it may still write to. */
 static void end_session(struct kc_oracle *o, bool orderly)
@@ -110,7 +111,7 @@ void kc_oracle_protocol_features(struct kc_oracle *o, uint64_t acked)
 	o->grammar.acked = acked;
 }
 
-/* --- Queues ------------------------------------------------------------------------------------- */
+/* --- Queues ----------------------------------------------------------------------------------- */
 
 void kc_oracle_queue_start(struct kc_oracle *o, unsigned qi, const struct kc_oracle_queue *cfg)
 {
@@ -186,7 +187,7 @@ void kc_oracle_queue_enable(struct kc_oracle *o, unsigned qi, bool enabled)
 		enable(q, enabled);
 }
 
-/* --- What happens on a queue -------------------------------------------------------------------- */
+/* --- What happens on a queue ------------------------------------------------------------------ */
 
 /* The queue, looked at; NULL if there is none. */
 static struct kc_watch_queue *happened(struct kc_oracle *o, unsigned qi)
@@ -254,7 +255,7 @@ void kc_oracle_guest_wrote(void *ctx, uint64_t gpa, const void *buf, size_t len)
 		kc_watch_wrote(o, gpa, buf, len);
 }
 
-/* --- Messages that touch running rings ---------------------------------------------------------- */
+/* --- Messages that touch running rings -------------------------------------------------------- */
 
 typedef void msg_fn(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_msg *m);
 
@@ -301,13 +302,21 @@ static void on_reshape(struct kc_oracle *o, struct kc_watch_queue *q, const stru
 		kc_watch_malformed(q, "the ring was reconfigured while it was running");
 }
 
+/* The same features may be sent again; so may LOG_ALL be switched (VU-MSG-SETFEATURES-01). */
+static void on_features(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_msg *m)
+{
+	if ((m->u64 ^ o->features) & ~KC_BIT(VHOST_F_LOG_ALL))
+		on_reshape(o, q, m);
+}
+
 /* The same addresses may be sent again (VU-MSG-VRINGADDR-01). */
 static void on_addr(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_msg *m)
 {
 	const struct kc_mem *mem = o->cfg.mem;
 
 	if (q->wired && kc_mem_uva(mem, q->cfg.desc) == m->addr.desc &&
-	    kc_mem_uva(mem, q->cfg.avail) == m->addr.avail && kc_mem_uva(mem, q->cfg.used) == m->addr.used)
+	    kc_mem_uva(mem, q->cfg.avail) == m->addr.avail &&
+	    kc_mem_uva(mem, q->cfg.used) == m->addr.used)
 		kc_notify_excuse(q);
 	else
 		on_reshape(o, q, m);
@@ -356,7 +365,7 @@ static const struct {
 	{ KC_VU_SET_VRING_ADDR, BY_ADDR, on_addr },
 	{ KC_VU_SET_MEM_TABLE, ALL, on_mem_table },
 	{ KC_VU_REM_MEM_REG, ALL, on_reshape },
-	{ KC_VU_SET_FEATURES, ALL, on_reshape },
+	{ KC_VU_SET_FEATURES, ALL, on_features },
 	{ KC_VU_SET_INFLIGHT_FD, ALL, on_reshape },
 };
 
@@ -376,10 +385,12 @@ void kc_oracle_message(struct kc_oracle *o, const struct kc_msg *m, bool out)
 	for (size_t i = 0; m && out && i < sizeof(conduct) / sizeof(conduct[0]); i++)
 		if (conduct[i].id == m->id)
 			apply_conduct(o, m, conduct[i].target, conduct[i].fn);
+	if (m && out && m->id == KC_VU_SET_FEATURES)
+		o->features = m->u64;
 	kc_points_tell(o, message, m, out);
 }
 
-/* --- Looking ------------------------------------------------------------------------------------ */
+/* --- Looking ---------------------------------------------------------------------------------- */
 
 void kc_oracle_observe(struct kc_oracle *o)
 {
@@ -417,7 +428,7 @@ void kc_oracle_finish(struct kc_oracle *o)
 	end_session(o, true);
 }
 
-/* --- What the books say ------------------------------------------------------------------------- */
+/* --- What the books say ----------------------------------------------------------------------- */
 
 void kc_oracle_view(const struct kc_oracle *o, unsigned qi, struct kc_oracle_view *v)
 {

@@ -13,9 +13,9 @@
 /*
  * The oracle watches rings, memory, eventfds and messages, decides nothing, and accuses.
  *
- * It keeps books of its own: it walks chains in guest memory itself when the driver publishes, reads
- * used rings itself, computes event windows itself, and keeps a copy of guest memory to which only
- * kickcall's own writes are applied. It shares layouts and accessors with driver and back-end
+ * It keeps books of its own: it walks chains in guest memory itself when the driver publishes,
+ * reads used rings itself, computes event windows itself, and keeps a copy of guest memory to which
+ * only kickcall's own writes are applied. It shares layouts and accessors with driver and back-end
  * (kickcall/ring.h), never an algorithm.
  *
  * Events come in here; each is passed to every point (oracle/NN_name.c), which may accuse.
@@ -97,12 +97,12 @@ struct kc_oracle_view {
 	uint64_t calls;			/* signals since start */
 	uint64_t kicks;
 	uint64_t errors;		/* error eventfd signals */
-	bool call_due;			/* entries were used whose call is due and has not been seen */
+	bool call_due;			/* a call is due for entries used, and was not seen */
 	uint64_t calls_due;		/* how often a call became due since start */
 	uint64_t calls_spurious;	/* calls that were not due (first after start excepted) */
 };
 void kc_oracle_view(const struct kc_oracle *o, unsigned qi, struct kc_oracle_view *v);
-/* live: bytes inside the first used.len that still hold their poison. If > 0 the same scenario must be
+/* Bytes inside the first used.len that still hold their poison. If > 0 the same scenario must be
  * run with the complementary poison before anyone is accused (VQ-SPLIT-USED-DEV-02). */
 uint64_t kc_oracle_suspicions(const struct kc_oracle *o, char *first, size_t cap);
 /* The ring's state as a picture in text, for failure reports. */

@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Point 2, used.len: never above the writable bytes of the chain (VQ-SPLIT-USED-04), and the first len
- * of them really written (VQ-SPLIT-USED-DEV-02).
+ * Point 2, used.len: never above the writable bytes of the chain (VQ-SPLIT-USED-04), and the first
+ * len of them really written (VQ-SPLIT-USED-DEV-02).
  *
- * A byte that still holds what it held before may have been rewritten with the same value, so an
- * untouched byte is a suspicion only: it is counted, and the first one described. The harness confirms
- * it by a second run with the complementary poison. More than len may have been written (DEV-03).
+ * A byte that still holds what kickcall put there may have been rewritten with the same value, so
+ * an untouched byte is a suspicion only: it is counted, and the first one described. The harness
+ * confirms it by a second run with the complementary poison. More than len may have been written
+ * (DEV-03).
  */
 #include <inttypes.h>
 #include <harness/oracle/watch.h>
 
-static void suspect(struct kc_oracle *o, const struct kc_watch_queue *q, const struct kc_watch_used *u,
-		    uint64_t n, uint64_t first)
+static void suspect(struct kc_oracle *o, const struct kc_watch_queue *q,
+		    const struct kc_watch_used *u, uint64_t n, uint64_t first)
 {
 	if (!o->trust.suspicions)
-		snprintf(o->trust.first, sizeof(o->trust.first), "queue %u: head %u was used with len %u, "
-			 "expected the first %u writable bytes to be written, and %" PRIu64 " of them, the "
-			 "first at gpa 0x%" PRIx64 ", hold what they held before", q->qi, u->chain->head,
-			 u->len, u->len, n, first);
+		snprintf(o->trust.first, sizeof(o->trust.first),
+			 "queue %u: head %u was used with len %u, "
+			 "expected the first %u writable bytes to be written, and %" PRIu64 " of "
+			 "them, the first at gpa 0x%" PRIx64 ", hold what they held before",
+			 q->qi, u->chain->head, u->len, u->len, n, first);
 	o->trust.suspicions += n;
 }
 
@@ -33,7 +35,7 @@ static void look_for_untouched(struct kc_oracle *o, const struct kc_watch_queue 
 
 		if (s->kind != KC_SPAN_IN)
 			continue;
-		here = kc_shadow_unchanged(&o->shadow, s->gpa, len, &at);
+		here = kc_shadow_untouched(&o->shadow, s->gpa, len, &at);
 		if (here && !n)
 			first = at;
 		n += here;
@@ -48,9 +50,10 @@ static void entry_used(struct kc_oracle *o, struct kc_watch_queue *q, const stru
 	if (!u->chain || u->chain->boundless)
 		return;
 	if (u->len > u->chain->writable)
-		kc_accuse(o, "VQ-SPLIT-USED-04", "queue %u: head %u was used with len %u (used idx %u), expected "
-			  "at most its %" PRIu64 " writable bytes", q->qi, u->chain->head, u->len, u->idx,
-			  u->chain->writable);
+		kc_accuse(o, "VQ-SPLIT-USED-04",
+			  "queue %u: head %u was used with len %u (used idx %u), expected "
+			  "at most its %" PRIu64 " writable bytes",
+			  q->qi, u->chain->head, u->len, u->idx, u->chain->writable);
 	else if (!q->malformed)
 		look_for_untouched(o, q, u);
 }

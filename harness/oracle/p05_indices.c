@@ -5,8 +5,8 @@
  * (VQ-SPLIT-ANS-DEV-01) and 0 with it (VQ-SPLIT-ANS-DEV-03).
  *
  * An entry that was not written is known by holding what it held before while naming no head in
- * flight. If it happens to name one, nobody can tell. Flags are sampled: what comes and goes between two
- * looks is not seen.
+ * flight. If it happens to name one, nobody can tell. Flags are sampled: what comes and goes
+ * between two looks is not seen.
  */
 #include <harness/oracle/watch.h>
 
@@ -19,18 +19,21 @@ static void astray(struct kc_oracle *o, struct kc_watch_queue *q, uint16_t idx)
 {
 	bool back = (uint16_t)(q->used_idx - idx) <= q->cfg.size;
 
-	kc_accuse(o, "VQ-SPLIT-USED-03", "queue %u: used idx went %s from %u to %u, expected at most %llu "
-		  "entries more: so many chains are in flight", q->qi, back ? "back" : "ahead", q->used_idx,
-		  idx, (unsigned long long)q->outstanding);
+	kc_accuse(o, "VQ-SPLIT-USED-03",
+		  "queue %u: used idx went %s from %u to %u, expected at most %llu "
+		  "entries more: so many chains are in flight",
+		  q->qi, back ? "back" : "ahead", q->used_idx, idx,
+		  (unsigned long long)q->outstanding);
 }
 
 static void entry_used(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_watch_used *u)
 {
 	if (u->chain || u->again || !u->stale)
 		return;
-	kc_accuse(o, "VQ-SPLIT-USED-03", "queue %u: used idx passed entry %u, expected it to be written before, "
-		  "and slot %u still holds id %u len %u from earlier", q->qi, u->idx, u->idx % q->cfg.size,
-		  u->id, u->len);
+	kc_accuse(o, "VQ-SPLIT-USED-03",
+		  "queue %u: used idx passed entry %u, expected it to be written before, "
+		  "and slot %u still holds id %u len %u from earlier",
+		  q->qi, u->idx, u->idx % q->cfg.size, u->id, u->len);
 }
 
 static void looked(struct kc_oracle *o, struct kc_watch_queue *q)
@@ -40,7 +43,8 @@ static void looked(struct kc_oracle *o, struct kc_watch_queue *q)
 	if (!q->started || !q->used_host || q->malformed || q->indices.flags_told)
 		return;
 	flags = kc_ring_load16(q->used_host + KC_USED_FLAGS, __ATOMIC_RELAXED);
-	if (flags == q->indices.flags_at_start || flags <= (q->cfg.event_idx ? 0 : VRING_USED_F_NO_NOTIFY))
+	if (flags == q->indices.flags_at_start ||
+	    flags <= (q->cfg.event_idx ? 0 : VRING_USED_F_NO_NOTIFY))
 		return;
 	q->indices.flags_told = true;
 	kc_accuse(o, q->cfg.event_idx ? "VQ-SPLIT-ANS-DEV-03" : "VQ-SPLIT-ANS-DEV-01",

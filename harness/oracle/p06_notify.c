@@ -2,38 +2,42 @@
 /*
  * Point 6, notifications: none missing, and none that was suppressed.
  *
- * The entry with free-running index i moves used idx from i to i + 1. With EVENT_IDX a call is due for
- * it iff the device, when it decides, reads used_event == i; without, iff it reads avail.flags bit 0
- * clear. A device decides some time after moving used idx, for all entries since its last decision at
- * once, and one signal covers everything used before it.
+ * The entry with free-running index i moves used idx from i to i + 1. With EVENT_IDX a call is due
+ * for it iff the device, when it decides, reads used_event == i; without, iff it reads avail.flags
+ * bit 0 clear. A device decides some time after moving used idx, for all entries since its last
+ * decision at once, and one signal covers everything used before it.
  *
- * Which value does the device read? The driver stores a new value, fences, and looks at used idx (pair
- * (D)). Entries that it does not see yet are published after its store is visible, so their decision
- * reads the new value or a later one. Entries that it does see may have been decided by the old value
- * or may still be decided by the new. Hence:
- * - entries that appear between two changes of the value, while it is `sure`, are judged by it: if a
- *   call is due for one of them, it is due for certain, until a signal comes or the value changes again
- *   (then the device may be late and read the next one, and nothing can be proved: `due` is withdrawn);
+ * Which value does the device read? The driver stores a new value, fences, and looks at used idx
+ * (pair (D)). Entries that it does not see yet are published after its store is visible, so their
+ * decision reads the new value or a later one. Entries that it does see may have been decided by
+ * the old value or may still be decided by the new. Hence:
+ * - entries that appear between two changes of the value, while it is `sure`, are judged by it: if
+ *   a call is due for one of them, it is due for certain, until a signal comes or the value changes
+ *   again (then the device may be late and read the next one, and nothing can be proved: `due` is
+ *   withdrawn);
  * - entries that appear at a change are `unsure`: a call for them is neither missing nor spurious.
  *
- * A call that is due and has not come is missing where nothing more can come: in sim when nothing can
- * run any more, in live mode when the queue has been stopped and its call counter drained.
+ * A call that is due and has not come is missing where nothing more can come: in sim when nothing
+ * can run any more, in live mode when the queue has been stopped and its call counter drained.
  *
- * A call is spurious if no entry gives it a cause. In sim signals are seen at once and a decision and
- * its signal are one step, so the entries since the last call count, judged by the value in force. In
- * live mode a signal may be seen late and mingles with others, so a budget is kept: each entry that may
- * have caused a call allows one. That lets some spurious calls pass; it never accuses a right one.
+ * A call is spurious if no entry gives it a cause. In sim signals are seen at once and a decision
+ * and its signal are one step, so the entries since the last call count, judged by the value in
+ * force. In live mode a signal may be seen late and mingles with others, so a budget is kept: each
+ * entry that may have caused a call allows one. That lets some spurious calls pass; it never
+ * accuses a right one.
  *
- * Windows across 65535: indices are free-running 16-bit numbers, counted along by `used`, a 64-bit count
- * since start. "Is i among the last n entries" is (u16)(i - first) < n, where first is the index of the
- * first of them, which is right as long as n < 65536; from then on every index is among them.
+ * Windows across 65535: indices are free-running 16-bit numbers, counted along by `used`, a 64-bit
+ * count since start. "Is i among the last n entries" is (u16)(i - first) < n, where first is the
+ * index of the first of them, which is right as long as n < 65536; from then on every index is
+ * among them.
  *
- * Excused: the first call after a start, since devices signal once to be safe, one more before anything
- * was used (some signal when they are given the eventfd), and one after an exchange underway.
+ * Excused: the first call after a start, since devices signal once to be safe, one more before
+ * anything was used (some signal when they are given the eventfd), and one after an exchange
+ * underway.
  */
 #include <harness/oracle/watch.h>
 
-#define FREE_IN_LIVE	2	/* set-up signal and first decision, which may be seen in any order */
+#define FREE_IN_LIVE	2	/* set-up signal and first decision, in any order */
 #define FREE_IN_SIM	1
 
 static bool in_sim(const struct kc_oracle *o)
@@ -51,10 +55,11 @@ static uint16_t field(const struct kc_oracle *o, const struct kc_watch_queue *q)
 {
 	if (q->cfg.event_idx)
 		return kc_shadow_u16(&o->shadow, q->cfg.avail + kc_avail_used_event(q->cfg.size));
-	return kc_shadow_u16(&o->shadow, q->cfg.avail + KC_AVAIL_FLAGS) & VRING_AVAIL_F_NO_INTERRUPT;
+	return kc_shadow_u16(&o->shadow, q->cfg.avail + KC_AVAIL_FLAGS) &
+	       VRING_AVAIL_F_NO_INTERRUPT;
 }
 
-/* Does this value ask for a call for one of the entries numbered from..used-1 (counts since start)? */
+/* Does this value ask for a call for one of the entries from..used-1 (counts since start)? */
 static bool asks(const struct kc_watch_queue *q, uint16_t value, uint64_t from)
 {
 	uint64_t n = q->used - from;
@@ -171,13 +176,16 @@ static void accuse_spurious(struct kc_oracle *o, struct kc_watch_queue *q)
 		return;
 	if (q->cfg.event_idx) {
 		s->told_spurious = true;
-		kc_accuse(o, "VQ-SPLIT-UNS-DEV-06", "queue %u: call %llu came at used idx %u with used_event "
-			  "%u, expected none until used idx passes used_event", q->qi,
-			  (unsigned long long)q->calls, q->used_idx, s->value);
+		kc_accuse(o, "VQ-SPLIT-UNS-DEV-06",
+			  "queue %u: call %llu came at used idx %u with used_event "
+			  "%u, expected none until used idx passes used_event",
+			  q->qi, (unsigned long long)q->calls, q->used_idx, s->value);
 	} else if (s->value) {
 		s->told_spurious = true;
-		kc_accuse(o, "VQ-SPLIT-UNS-DEV-02", "queue %u: call %llu came at used idx %u, expected none "
-			  "while avail.flags is 1", q->qi, (unsigned long long)q->calls, q->used_idx);
+		kc_accuse(o, "VQ-SPLIT-UNS-DEV-02",
+			  "queue %u: call %llu came at used idx %u, expected none "
+			  "while avail.flags is 1",
+			  q->qi, (unsigned long long)q->calls, q->used_idx);
 	}
 }
 
@@ -203,7 +211,8 @@ static const char *missing_clause(const struct kc_oracle *o, const struct kc_wat
 	uint16_t ignored = kc_shadow_u16(&o->shadow, q->cfg.avail + other);
 
 	if (q->cfg.event_idx)
-		return ignored & VRING_AVAIL_F_NO_INTERRUPT ? "VQ-SPLIT-UNS-DEV-04" : "VQ-SPLIT-UNS-DEV-05";
+		return ignored & VRING_AVAIL_F_NO_INTERRUPT ? "VQ-SPLIT-UNS-DEV-04" :
+			"VQ-SPLIT-UNS-DEV-05";
 	return ignored ? "VQ-SPLIT-UNS-DEV-01" : "VQ-SPLIT-UNS-DEV-03";
 }
 
@@ -215,17 +224,19 @@ static void check_missing(struct kc_oracle *o, struct kc_watch_queue *q)
 		return;
 	s->due = false;
 	if (q->cfg.event_idx)
-		kc_accuse(o, missing_clause(o, q), "queue %u: used idx reached %u and passed used_event %u, "
-			  "expected a call, and none came after the %llu before", q->qi, q->used_idx,
-			  s->value, (unsigned long long)q->calls);
+		kc_accuse(o, missing_clause(o, q),
+			  "queue %u: used idx reached %u and passed used_event %u, "
+			  "expected a call, and none came after the %llu before",
+			  q->qi, q->used_idx, s->value, (unsigned long long)q->calls);
 	else
-		kc_accuse(o, missing_clause(o, q), "queue %u: used idx reached %u with avail.flags 0, expected "
-			  "a call, and none came after the %llu before", q->qi, q->used_idx,
-			  (unsigned long long)q->calls);
+		kc_accuse(o, missing_clause(o, q),
+			  "queue %u: used idx reached %u with avail.flags 0, expected "
+			  "a call, and none came after the %llu before",
+			  q->qi, q->used_idx, (unsigned long long)q->calls);
 }
 
-/* Nothing is undecided any more, and no signal is on its way. In live mode the caller vouches for it,
- * the counter drained; a call that is still due shows that it may be wrong. */
+/* Nothing is undecided any more, and no signal is on its way. In live mode the caller vouches for
+ * it, the counter drained; a call that is still due shows that it may be wrong. */
 static void quiet(struct kc_oracle *o, struct kc_watch_queue *q)
 {
 	struct kc_notify *s = &q->notify;

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Point 10, the grammar of messages: a reply iff one is due, in the order of the requests, in the right
- * form.
+ * Point 10, the grammar of messages: a reply iff one is due, in the order of the requests, in the
+ * right form.
  *
- * Each request that is sent leaves an expectation: a reply of its own (VU-REPLY-01), an ack if REPLY_ACK
- * is negotiated and need_reply set (VU-MSG-REPLYACK-01), or nothing. Requests that a back-end may well
- * refuse to understand (unknown ones, ones whose protocol feature is off, malformed ones) leave an
- * expectation that need not be met. A reply is held against the first expectation that it can meet;
- * those before it that had to be met are missing. When nothing is expected, the reason is named: a
- * second reply to a request with one of its own (VU-MSG-REPLYACK-02), an ack that was asked for without
- * REPLY_ACK (VU-MSG-REPLYACK-03), one that nobody asked for (VU-REPLY-02), or a message of the
- * back-end's own (VU-BEREQ-01).
+ * Each request that is sent leaves an expectation: a reply of its own (VU-REPLY-01), an ack if
+ * REPLY_ACK is negotiated and need_reply set (VU-MSG-REPLYACK-01), or nothing. Requests that a
+ * back-end may well refuse to understand (unknown ones, ones whose protocol feature is off,
+ * malformed ones) leave an expectation that need not be met. A reply is held against the first
+ * expectation that it can meet; those before it that had to be met are missing. When nothing is
+ * expected, the reason is named: a second reply to a request with one of its own
+ * (VU-MSG-REPLYACK-02), an ack that was asked for without REPLY_ACK (VU-MSG-REPLYACK-03), one that
+ * nobody asked for (VU-REPLY-02), or a message of the back-end's own (VU-BEREQ-01).
  *
- * After raw bytes requests and replies cannot be paired any more, and only form is checked. A back-end
- * that is reached by function calls has no messages: nothing is checked then.
+ * After raw bytes requests and replies cannot be paired any more, and only form is checked. A
+ * back-end that is reached by function calls has no messages: nothing is checked then.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -21,7 +21,10 @@
 
 /* Replies that carry a file descriptor. */
 static const uint32_t with_fd[] = {
-	KC_VU_GET_INFLIGHT_FD, KC_VU_POSTCOPY_ADVISE, KC_VU_GET_SHARED_OBJECT, KC_VU_SET_DEVICE_STATE_FD,
+	KC_VU_GET_INFLIGHT_FD,
+	KC_VU_POSTCOPY_ADVISE,
+	KC_VU_GET_SHARED_OBJECT,
+	KC_VU_SET_DEVICE_STATE_FD,
 };
 
 static const char *name_of(uint32_t id)
@@ -31,7 +34,7 @@ static const char *name_of(uint32_t id)
 	return row ? row->name : "an unknown request";
 }
 
-/* --- Requests ----------------------------------------------------------------------------------- */
+/* --- Requests --------------------------------------------------------------------------------- */
 
 static bool negotiated(const struct kc_grammar *g, const struct kc_msg_row *row)
 {
@@ -39,7 +42,8 @@ static bool negotiated(const struct kc_grammar *g, const struct kc_msg_row *row)
 }
 
 /* Would every back-end take it for what it says? */
-static bool is_proper(const struct kc_oracle *o, const struct kc_msg *m, const struct kc_msg_row *row)
+static bool is_proper(const struct kc_oracle *o, const struct kc_msg *m,
+		      const struct kc_msg_row *row)
 {
 	const struct kc_grammar *g = &o->grammar;
 
@@ -103,12 +107,14 @@ static void request(struct kc_oracle *o, const struct kc_msg *m)
 		take_protocol_features(g, m->u64);
 }
 
-/* --- Replies ------------------------------------------------------------------------------------ */
+/* --- Replies ---------------------------------------------------------------------------------- */
 
 static void missing(struct kc_oracle *o, const struct kc_expected *e, const char *instead)
 {
-	kc_accuse(o, e->own ? "VU-REPLY-01" : "VU-MSG-REPLYACK-01", "%s (request %" PRIu32 ") expected %s, and "
-		  "%s", name_of(e->id), e->id, e->own ? "its reply" : "an ack, as need_reply asked", instead);
+	kc_accuse(o, e->own ? "VU-REPLY-01" : "VU-MSG-REPLYACK-01",
+		  "%s (request %" PRIu32 ") expected %s, and %s",
+		  name_of(e->id), e->id, e->own ? "its reply" : "an ack, as need_reply asked",
+		  instead);
 }
 
 static void unexpected(struct kc_oracle *o, const struct kc_msg *m)
@@ -124,10 +130,13 @@ static void unexpected(struct kc_oracle *o, const struct kc_msg *m)
 		why = "this request was answered already";
 	} else if (m->id == g->mute.id) {
 		clause = g->mute.need_reply ? "VU-MSG-REPLYACK-03" : "VU-REPLY-02";
-		why = g->mute.need_reply ? "REPLY_ACK is not negotiated" : "the request had no need_reply";
+		why = g->mute.need_reply ? "REPLY_ACK is not negotiated"
+					 : "the request had no need_reply";
 	}
-	kc_accuse(o, clause, "the back-end sent a reply to %s (request %" PRIu32 "), expected %s%s: %s",
-		  name_of(m->id), m->id, g->n ? "one to " : "none", g->n ? name_of(g->q[0].id) : "", why);
+	kc_accuse(o, clause,
+		  "the back-end sent a reply to %s (request %" PRIu32 "), expected %s%s: %s",
+		  name_of(m->id), m->id, g->n ? "one to " : "none", g->n ? name_of(g->q[0].id) : "",
+		  why);
 }
 
 static void check_form(struct kc_oracle *o, const struct kc_msg *m)
@@ -135,30 +144,37 @@ static void check_form(struct kc_oracle *o, const struct kc_msg *m)
 	bool fd = false;
 
 	if (!(m->flags & KC_VU_REPLY))
-		kc_accuse(o, "VU-HDR-03", "the reply to %s has flags 0x%" PRIx32 ", expected the reply bit (4)",
+		kc_accuse(o, "VU-HDR-03",
+			  "the reply to %s has flags 0x%" PRIx32 ", expected the reply bit (4)",
 			  name_of(m->id), m->flags);
 	if ((m->flags & KC_VU_VERSION_MASK) != KC_VU_VERSION)
-		kc_accuse(o, "VU-HDR-02", "the reply to %s has version %" PRIu32 " in its flags, expected 1",
+		kc_accuse(o, "VU-HDR-02",
+			  "the reply to %s has version %" PRIu32 " in its flags, expected 1",
 			  name_of(m->id), m->flags & KC_VU_VERSION_MASK);
 	for (size_t i = 0; i < sizeof(with_fd) / sizeof(with_fd[0]); i++)
 		fd |= with_fd[i] == m->id;
 	if (m->nhandles && !fd)
-		kc_accuse(o, "VU-FD-01", "the reply to %s carries %u file descriptors, expected none",
+		kc_accuse(o, "VU-FD-01",
+			  "the reply to %s carries %u file descriptors, expected none",
 			  name_of(m->id), m->nhandles);
 }
 
 static void check_content(struct kc_oracle *o, const struct kc_msg *m, const struct kc_expected *e)
 {
 	if (e->id == KC_VU_GET_VRING_BASE && e->must && m->state.index != e->index)
-		kc_accuse(o, "VU-MSG-GETBASE-01", "GET_VRING_BASE of ring %" PRIu32 " was answered for ring %"
-			  PRIu32, e->index, m->state.index);
+		kc_accuse(o, "VU-MSG-GETBASE-01",
+			  "GET_VRING_BASE of ring %" PRIu32 " was answered for ring %" PRIu32,
+			  e->index, m->state.index);
 	if (e->id != KC_VU_GET_CONFIG || !e->must || m->payload != KC_PL_CONFIG || !m->config.size)
 		return;		/* an empty payload says error */
-	if (m->config.offset != e->offset || m->config.size != e->size || m->config.flags != e->flags)
-		kc_accuse(o, "VU-MSG-GETCONFIG-02", "GET_CONFIG asked for offset %" PRIu32 " size %" PRIu32
-			  " flags %" PRIu32 ", expected the reply to repeat them, and it says %" PRIu32 ", %"
-			  PRIu32 ", %" PRIu32, e->offset, e->size, e->flags, m->config.offset,
-			  m->config.size, m->config.flags);
+	if (m->config.offset != e->offset || m->config.size != e->size ||
+	    m->config.flags != e->flags)
+		kc_accuse(o, "VU-MSG-GETCONFIG-02",
+			  "GET_CONFIG asked for offset %" PRIu32 " size %" PRIu32 " flags %" PRIu32
+			  ", expected the reply to repeat them, and it says %" PRIu32 ", %" PRIu32
+			  ", %" PRIu32,
+			  e->offset, e->size, e->flags, m->config.offset, m->config.size,
+			  m->config.flags);
 }
 
 static void learn(struct kc_grammar *g, const struct kc_msg *m)

@@ -2,16 +2,17 @@
 /*
  * Point 11, progress and bounded means.
  *
- * In sim: a back-end that is stepped again and again, says each time that it did something, and moves
- * nothing that anybody can see, is spinning. The bound is far above what any honest wake-up needs. It
- * is named with the clause of the ring's usual cause, a chain that is a loop (VQ-SPLIT-DESC-DRV-01), on
- * a malformed ring, else with VU-RING-STATE-04.
+ * In sim: a back-end that is stepped again and again, says each time that it did something, and
+ * moves nothing that anybody can see, is spinning. The bound is far above what any honest wake-up
+ * needs. It is named with the clause of the ring's usual cause, a chain that is a loop
+ * (VQ-SPLIT-DESC-DRV-01), on a malformed ring, else with VU-RING-STATE-04.
  *
- * A spawned peer's open file descriptors and resident memory are measured when a session begins and when
- * it ends. What one session can rightly hold is known within wide limits (regions, three eventfds per
- * queue, and as much again); what goes beyond is a leak: descriptors that were replaced and not closed
- * (VU-FD-01), or memory (VU-MSG-MEMTABLE-02: old mappings go away). CPU time is not judged here: polling
- * back-ends burn a core by design, and only the caller knows which one polls.
+ * A spawned peer's open file descriptors and resident memory are measured when a session begins and
+ * when it ends. What one session can rightly hold is known within wide limits (regions, three
+ * eventfds per queue, and as much again); what goes beyond is a leak: descriptors that were
+ * replaced and not closed (VU-FD-01), or memory (VU-MSG-MEMTABLE-02: old mappings go away). CPU
+ * time is not judged here: polling back-ends burn a core by design, and only the caller knows which
+ * one polls.
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -75,14 +76,18 @@ static void compare(struct kc_oracle *o, int pid)
 	long rss_max = RSS_MAX_KIB + 2 * (long)(o->shadow.bytes / 1024);
 
 	if (fds >= 0 && s->fds >= 0 && fds - s->fds > fds_max)
-		kc_accuse(o, "VU-FD-01", "the back-end's open file descriptors grew from %ld to %ld in one "
-			  "session, expected at most %ld more", s->fds, fds, fds_max);
+		kc_accuse(o, "VU-FD-01",
+			  "the back-end's open file descriptors grew from %ld to %ld in one "
+			  "session, expected at most %ld more",
+			  s->fds, fds, fds_max);
 	if (rss >= 0 && s->rss_kib >= 0 && rss - s->rss_kib > rss_max)
-		kc_accuse(o, "VU-MSG-MEMTABLE-02", "the back-end's resident memory grew from %ld to %ld KiB in "
-			  "one session, expected at most %ld more", s->rss_kib, rss, rss_max);
+		kc_accuse(o, "VU-MSG-MEMTABLE-02",
+			  "the back-end's resident memory grew from %ld to %ld KiB in "
+			  "one session, expected at most %ld more",
+			  s->rss_kib, rss, rss_max);
 }
 
-/* The process may only be there after the session has begun: then the first message is the start. */
+/* The process may only be there once the session has begun: then the first message is its start. */
 static void message(struct kc_oracle *o, const struct kc_msg *m, bool out)
 {
 	int pid = peer(o);
@@ -122,9 +127,10 @@ static void observed(struct kc_oracle *o)
 	s->told = true;
 	for (unsigned qi = 0; qi < o->nq; qi++)
 		malformed |= o->q[qi] && o->q[qi]->malformed;
-	kc_accuse(o, malformed ? "VQ-SPLIT-DESC-DRV-01" : "VU-RING-STATE-04", "the back-end ran %llu times in "
-		  "one wake-up, expected something to come of it, and neither a used index nor a message "
-		  "moved", (unsigned long long)s->idle);
+	kc_accuse(o, malformed ? "VQ-SPLIT-DESC-DRV-01" : "VU-RING-STATE-04",
+		  "the back-end ran %llu times in one wake-up, expected something to come of it, "
+		  "and neither a used index nor a message moved",
+		  (unsigned long long)s->idle);
 }
 
 const struct kc_point kc_point_progress = {

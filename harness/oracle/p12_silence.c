@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Point 12, silence after a barrier: the GET_VRING_BASE reply of the last ring, or an acknowledged
- * reset. Until a queue starts again all guest memory stays as it is (VU-SUSPEND-01) and no call comes
- * (VU-SUSPEND-02); after a reset both are VIRTIO-RESET-DEV-02. One ring that stopped while others run on
- * uses nothing more (VU-RING-STATE-01) and calls no more (VQ-RESET-DEV-01).
+ * reset. Until a queue starts again all guest memory stays as it is (VU-SUSPEND-01) and no call
+ * comes (VU-SUSPEND-02); after a reset both are VIRTIO-RESET-DEV-02. One ring that stopped while
+ * others run on uses nothing more (VU-RING-STATE-01) and calls no more (VQ-RESET-DEV-01).
  *
- * SET_VRING_KICK may start a ring, so silence ends when it is sent, or when a queue is said to start, and
- * memory is compared before: then, or at the SET_VRING_ADDR, NUM or BASE that leads up to it. A closed socket is no barrier, and ends one: the
- * next session begins with nothing known. A call is excused once if a call eventfd was handed over to a
- * stopped ring: some back-ends signal it to be safe.
+ * SET_VRING_KICK may start a ring, so silence ends when it is sent, or when a queue is said to
+ * start, and memory is compared before: then, or at the SET_VRING_ADDR, NUM or BASE that leads up
+ * to it. A closed socket is no barrier, and ends one: the next session begins with nothing known. A
+ * call is excused once if a call eventfd was handed over to a stopped ring: some back-ends signal
+ * it to be safe.
  */
 #include <inttypes.h>
 #include <harness/oracle/watch.h>
@@ -24,16 +25,19 @@ static void silent(struct kc_oracle *o, bool reset)
 	o->silence.reset = reset;
 }
 
-static void changed(struct kc_oracle *o, const struct kc_shadow_change *c, const struct kc_place_of *p)
+static void changed(struct kc_oracle *o, const struct kc_shadow_change *c,
+		    const struct kc_place_of *p)
 {
 	if (o->silence.barrier)
-		kc_accuse(o, o->silence.reset ? "VIRTIO-RESET-DEV-02" : "VU-SUSPEND-01", "%" PRIu64 " bytes at "
-			  "gpa 0x%" PRIx64 " (%s) changed, expected no write since %s; the first expected "
-			  "0x%02x, actual 0x%02x", c->len, c->gpa, p->text, since(o->silence.reset),
-			  c->expected, c->actual);
+		kc_accuse(o, o->silence.reset ? "VIRTIO-RESET-DEV-02" : "VU-SUSPEND-01",
+			  "%" PRIu64 " bytes at gpa 0x%" PRIx64 " (%s) changed, expected no write "
+			  "since %s; the first expected 0x%02x, actual 0x%02x",
+			  c->len, c->gpa, p->text, since(o->silence.reset), c->expected, c->actual);
 	else if (p->at == KC_AT_USED && p->q->quietness.barrier)
-		kc_accuse(o, "VU-RING-STATE-01", "%" PRIu64 " bytes at gpa 0x%" PRIx64 " (%s) changed, expected "
-			  "no write since this ring was stopped; the first expected 0x%02x, actual 0x%02x",
+		kc_accuse(o, "VU-RING-STATE-01",
+			  "%" PRIu64 " bytes at gpa 0x%" PRIx64 " (%s) changed, expected "
+			  "no write since this ring was stopped; the first expected 0x%02x, actual "
+			  "0x%02x",
 			  c->len, c->gpa, p->text, c->expected, c->actual);
 }
 
@@ -50,8 +54,10 @@ static void looked(struct kc_oracle *o, struct kc_watch_queue *q)
 	if (idx == kc_shadow_u16(&o->shadow, at))
 		return;
 	q->quietness.told_idx = true;
-	kc_accuse(o, "VU-RING-STATE-01", "queue %u: used idx moved from %u to %u, expected a stopped ring not to "
-		  "be processed", q->qi, kc_shadow_u16(&o->shadow, at), idx);
+	kc_accuse(o, "VU-RING-STATE-01",
+		  "queue %u: used idx moved from %u to %u, expected a stopped ring not to "
+		  "be processed",
+		  q->qi, kc_shadow_u16(&o->shadow, at), idx);
 	kc_shadow_sync(&o->shadow, at, 2);
 }
 
@@ -64,14 +70,20 @@ static void called(struct kc_oracle *o, struct kc_watch_queue *q, uint64_t n)
 		return;
 	}
 	if (q->quietness.reset || (o->silence.barrier && o->silence.reset))
-		kc_accuse(o, "VIRTIO-RESET-DEV-02", "queue %u: %" PRIu64 " calls came, expected none since the "
-			  "reset was acknowledged", q->qi, n);
+		kc_accuse(o, "VIRTIO-RESET-DEV-02",
+			  "queue %u: %" PRIu64 " calls came, expected none since the "
+			  "reset was acknowledged",
+			  q->qi, n);
 	else if (o->silence.barrier)
-		kc_accuse(o, "VU-SUSPEND-02", "queue %u: %" PRIu64 " calls came, expected none since the last "
-			  "ring was stopped", q->qi, n);
+		kc_accuse(o, "VU-SUSPEND-02",
+			  "queue %u: %" PRIu64 " calls came, expected none since the last "
+			  "ring was stopped",
+			  q->qi, n);
 	else
-		kc_accuse(o, "VQ-RESET-DEV-01", "queue %u: %" PRIu64 " calls came, expected none since this "
-			  "ring was stopped", q->qi, n);
+		kc_accuse(o, "VQ-RESET-DEV-01",
+			  "queue %u: %" PRIu64 " calls came, expected none since this "
+			  "ring was stopped",
+			  q->qi, n);
 }
 
 static void message(struct kc_oracle *o, const struct kc_msg *m, bool out)

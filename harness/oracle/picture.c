@@ -46,8 +46,10 @@ static void draw_indices(const struct kc_oracle *o, const struct kc_watch_queue 
 
 static void draw_events(const struct kc_watch_queue *q, FILE *out)
 {
-	fprintf(out, "  calls %" PRIu64 " (%" PRIu64 " due, %" PRIu64 " spurious%s)   kicks %" PRIu64
-		"   errors %" PRIu64 "\n", q->calls, q->notify.dues, q->notify.spurious,
+	fprintf(out,
+		"  calls %" PRIu64 " (%" PRIu64 " due, %" PRIu64 " spurious%s)   kicks %" PRIu64
+		"   errors %" PRIu64 "\n",
+		q->calls, q->notify.dues, q->notify.spurious,
 		q->notify.due ? ", one more is due" : "", q->kicks, q->errors);
 }
 
@@ -57,9 +59,9 @@ static void draw_in_flight(const struct kc_watch_queue *q, FILE *out)
 
 	fprintf(out, "  in flight:%s", q->first ? "" : " none");
 	for (const struct kc_watch_chain *c = q->first; c && n < CHAINS_DRAWN; c = c->next, n++)
-		fprintf(out, "%s head %u (available idx %u, %" PRIu64 " out, %" PRIu64 " in%s%s)", n ? "," : "",
-			c->head, c->idx, c->readable, c->writable, c->bad ? ", bad: " : "",
-			c->bad ? c->bad : "");
+		fprintf(out, "%s head %u (available idx %u, %" PRIu64 " out, %" PRIu64 " in%s%s)",
+			n ? "," : "", c->head, c->idx, c->readable, c->writable,
+			c->bad ? ", bad: " : "", c->bad ? c->bad : "");
 	if (q->inflight > n)
 		fprintf(out, " and %" PRIu64 " more", q->inflight - n);
 	fputc('\n', out);

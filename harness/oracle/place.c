@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Theory of operation: names what lies at a guest-physical address, for accusations. Only called when
- * something is wrong, so it simply looks through everything. Rings come before chains, and what is
- * exactly there before what is next to it.
+ * Theory of operation: names what lies at a guest-physical address, for accusations. Only called
+ * when something is wrong, so it simply looks through everything. Rings come before chains, and
+ * what is exactly there before what is next to it.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -36,7 +36,8 @@ static bool in_ring(const struct kc_watch_queue *q, uint64_t gpa, struct kc_plac
 	p->q = q;
 	if (in(gpa, q->cfg.desc, kc_desc_bytes(q->cfg.size))) {
 		p->at = KC_AT_DESC;
-		snprintf(p->text, sizeof(p->text), "descriptor %" PRIu64 " in the descriptor table of queue %u",
+		snprintf(p->text, sizeof(p->text),
+			 "descriptor %" PRIu64 " in the descriptor table of queue %u",
 			 (gpa - q->cfg.desc) / 16, q->qi);
 		return true;
 	}
@@ -49,8 +50,9 @@ static bool in_ring(const struct kc_watch_queue *q, uint64_t gpa, struct kc_plac
 	}
 	if (in(gpa, used_end, NEAR)) {
 		p->at = KC_AT_USED_END;
-		snprintf(p->text, sizeof(p->text), "the %" PRIu64 " bytes after the used ring of queue %u",
-			 (uint64_t)NEAR, q->qi);
+		snprintf(p->text, sizeof(p->text),
+			 "the %" PRIu64 " bytes after the used ring of queue %u", (uint64_t)NEAR,
+			 q->qi);
 		return true;
 	}
 	return false;

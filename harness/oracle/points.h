@@ -15,9 +15,9 @@ struct kc_shadow_change;
 struct kc_place_of;
 
 /*
- * One point of the oracle: handlers for the events it cares for, NULL for the rest. Handlers judge and
- * accuse; the books are kept elsewhere (watch.c). Each point keeps what it must remember in a struct of
- * its own, below.
+ * One point of the oracle: handlers for the events it cares for, NULL for the rest. Handlers judge
+ * and accuse; the books are kept elsewhere (watch.c). Each point keeps what it must remember in a
+ * struct of its own, below.
  */
 struct kc_point {
 	const char *name;
@@ -38,7 +38,7 @@ struct kc_point {
 	void (*changed)(struct kc_oracle *o, const struct kc_shadow_change *c,
 			const struct kc_place_of *p);
 	void (*message)(struct kc_oracle *o, const struct kc_msg *m, bool out);
-	/* A barrier: the queue is stopped. base < 0: by a reset. Its chains are still in the books. */
+	/* A barrier: the queue is stopped, its chains still in the books. base < 0: by a reset. */
 	void (*stopped)(struct kc_oracle *o, struct kc_watch_queue *q, int64_t base);
 	/* After the barrier, when the books of all queues concerned are closed. */
 	void (*silent)(struct kc_oracle *o, bool reset);
@@ -78,7 +78,7 @@ struct kc_notify {
 	bool unsure;
 	bool due;
 	uint64_t dues, spurious;
-	uint64_t decided;	/* used entries (count since start) whose decision has certainly been made */
+	uint64_t decided;	/* used entries (count since start) that are certainly decided */
 	unsigned free_calls;
 	bool early;		/* the one call before anything was used has come */
 	uint64_t budget;	/* live: calls that may still come without being spurious */
@@ -103,7 +103,7 @@ struct kc_grammar {
 	unsigned n;
 	struct kc_expected last;	/* answered last; id 0: none */
 	struct kc_expected mute;	/* last request that asks for no answer */
-	bool lost;			/* raw bytes were sent: requests and replies cannot be paired */
+	bool lost;		/* raw bytes were sent: replies cannot be paired any more */
 	bool bit30;			/* GET_FEATURES offered protocol features */
 	bool know_offer;
 	uint64_t offered, acked;	/* protocol features */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Theory of operation: one byte of copy, one byte of permission and an eighth of a byte of pins for
- * each byte of guest memory (about 10 MiB). Marking a chain costs as much as filling its buffers, and a
- * comparison is a memcmp page by page; bytes are looked at only in pages that differ.
+ * Theory of operation: a byte of copy, two of marks and an eighth of pins for each byte of guest
+ * memory (about 10 MiB). Marking a chain costs as much as filling its buffers, and a comparison is
+ * a memcmp page by page; bytes are looked at only in pages that differ.
  */
 #include <endian.h>
 #include <errno.h>
@@ -18,9 +18,10 @@ static int init_region(struct kc_shadow_region *r, const struct kc_region *from)
 	r->size = from->size;
 	r->host = from->host;
 	r->copy = malloc(r->size);
+	r->fresh = calloc(1, r->size);
 	r->permit = calloc(1, r->size);
 	r->pins = calloc(r->size / KC_PIN_BYTES + 1, sizeof(*r->pins));
-	if (!r->copy || !r->permit || !r->pins)
+	if (!r->copy || !r->fresh || !r->permit || !r->pins)
 		return -ENOMEM;
 	memcpy(r->copy, r->host, r->size);
 	return 0;
@@ -44,6 +45,7 @@ void kc_shadow_fini(struct kc_shadow *s)
 {
 	for (unsigned i = 0; i < s->n; i++) {
 		free(s->r[i].copy);
+		free(s->r[i].fresh);
 		free(s->r[i].permit);
 		free(s->r[i].pins);
 	}
@@ -112,26 +114,30 @@ void kc_shadow_apply(struct kc_shadow *s, uint64_t gpa, const void *buf, size_t 
 {
 	struct part p;
 
-	FOR_EACH_PART(s, r, gpa, len, p)
+	FOR_EACH_PART(s, r, gpa, len, p) {
 		memcpy(r->copy + p.off, (const uint8_t *)buf + p.from, p.len);
+		memset(r->fresh + p.off, 1, p.len);
+	}
 }
 
 void kc_shadow_sync(struct kc_shadow *s, uint64_t gpa, uint64_t len)
 {
 	struct part p;
 
-	FOR_EACH_PART(s, r, gpa, len, p)
+	FOR_EACH_PART(s, r, gpa, len, p) {
 		memcpy(r->copy + p.off, r->host + p.off, p.len);
+		memset(r->fresh + p.off, 0, p.len);
+	}
 }
 
-uint64_t kc_shadow_unchanged(const struct kc_shadow *s, uint64_t gpa, uint64_t len, uint64_t *first)
+uint64_t kc_shadow_untouched(const struct kc_shadow *s, uint64_t gpa, uint64_t len, uint64_t *first)
 {
 	uint64_t n = 0;
 	struct part p;
 
 	FOR_EACH_PART(s, r, gpa, len, p)
 		for (uint64_t i = p.off; i < p.off + p.len; i++)
-			if (r->host[i] == r->copy[i] && n++ == 0)
+			if (r->fresh[i] && r->host[i] == r->copy[i] && n++ == 0)
 				*first = r->gpa + i;
 	return n;
 }
@@ -157,12 +163,17 @@ bool kc_shadow_permitted(const struct kc_shadow *s, uint64_t gpa)
 	return false;
 }
 
+static uint64_t last_pin(const struct part *p)
+{
+	return (p->off + p->len - 1) / KC_PIN_BYTES;
+}
+
 void kc_shadow_pin(struct kc_shadow *s, uint64_t gpa, uint64_t len, bool on)
 {
 	struct part p;
 
 	FOR_EACH_PART(s, r, gpa, len, p)
-		for (uint64_t i = p.off / KC_PIN_BYTES; i <= (p.off + p.len - 1) / KC_PIN_BYTES; i++)
+		for (uint64_t i = p.off / KC_PIN_BYTES; i <= last_pin(&p); i++)
 			if (r->pins[i] != UINT16_MAX)
 				r->pins[i] += on ? 1 : -1;
 }
@@ -172,7 +183,7 @@ bool kc_shadow_pinned(const struct kc_shadow *s, uint64_t gpa, uint64_t len)
 	struct part p;
 
 	FOR_EACH_PART(s, r, gpa, len, p)
-		for (uint64_t i = p.off / KC_PIN_BYTES; i <= (p.off + p.len - 1) / KC_PIN_BYTES; i++)
+		for (uint64_t i = p.off / KC_PIN_BYTES; i <= last_pin(&p); i++)
 			if (r->pins[i])
 				return true;
 	return false;

@@ -10,12 +10,13 @@
 /*
  * The oracle's copy of guest memory: what it would hold if nobody but kickcall had written to it.
  *
- * Two maps lie beside it. `permit` counts, for each byte, how many things now in flight let the device
- * write there; `pins` counts, for each 16 bytes, how many descriptors in flight lie there. Counters that
- * reach their end stay there: memory is then judged too mildly, never wrongly.
+ * Three maps lie beside it. `fresh` says of each byte that kickcall wrote it last: it may be
+ * poison. `permit` counts, for each byte, how many things now in flight let the device write there;
+ * `pins` counts, for each 16 bytes, how many descriptors in flight lie there. Counters that reach
+ * their end stay there: memory is then judged too mildly, never wrongly.
  *
- * Ranges may cross from one region into the next, or lie partly outside all memory: what is outside is
- * passed over, unless said otherwise.
+ * Ranges may cross from one region into the next, or lie partly outside all memory: what is outside
+ * is passed over, unless said otherwise.
  */
 #define KC_PIN_BYTES	16u
 
@@ -23,6 +24,7 @@ struct kc_shadow_region {
 	uint64_t gpa, size;	/* bytes */
 	uint8_t *host;		/* the memory itself, borrowed */
 	uint8_t *copy;
+	uint8_t *fresh;
 	uint8_t *permit;
 	uint16_t *pins;
 };
@@ -43,13 +45,16 @@ uint64_t kc_shadow_overlap(const struct kc_shadow *s, uint64_t gpa, uint64_t len
 bool kc_shadow_inside(const struct kc_shadow *s, uint64_t gpa, uint64_t len);
 /* false if any byte lies outside all memory; buf is then zero there. */
 bool kc_shadow_read(const struct kc_shadow *s, uint64_t gpa, void *buf, size_t len);
-uint16_t kc_shadow_u16(const struct kc_shadow *s, uint64_t gpa);	/* little-endian; 0 outside */
+/* Little-endian; 0 outside. */
+uint16_t kc_shadow_u16(const struct kc_shadow *s, uint64_t gpa);
 /* kickcall's own write. */
 void kc_shadow_apply(struct kc_shadow *s, uint64_t gpa, const void *buf, size_t len);
 /* The device's writes there were rightful: the copy follows the memory. */
 void kc_shadow_sync(struct kc_shadow *s, uint64_t gpa, uint64_t len);
-/* How many bytes the memory and the copy have in common there; *first gets the first one's address. */
-uint64_t kc_shadow_unchanged(const struct kc_shadow *s, uint64_t gpa, uint64_t len, uint64_t *first);
+/* How many bytes there still hold what kickcall wrote; *first gets the first one's address. Bytes
+ * that it did not write since the device had them last are not counted. */
+uint64_t kc_shadow_untouched(const struct kc_shadow *s, uint64_t gpa, uint64_t len,
+			     uint64_t *first);
 
 void kc_shadow_permit(struct kc_shadow *s, uint64_t gpa, uint64_t len, bool on);
 bool kc_shadow_permitted(const struct kc_shadow *s, uint64_t gpa);

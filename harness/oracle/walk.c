@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Theory of operation: the oracle's own reading of a descriptor chain, from the text of VIRTIO 1.3,
- * 2.7.5. It answers two questions: does the chain keep the driver's rules, and which bytes may a device
- * touch that was given it? For a chain that breaks the rules the second answer is generous: whatever a
- * device could take for a writable buffer by reading on, by following a table it should not follow, or
- * by taking a table for a buffer, is counted as one. Whether it had to stop earlier is another matter.
+ * 2.7.5. It answers two questions: does the chain keep the driver's rules, and which bytes may a
+ * device touch that was given it? For a chain that breaks the rules the second answer is generous:
+ * whatever a device could take for a writable buffer by reading on, by following a table it should
+ * not follow, or by taking a table for a buffer, is counted as one. Whether it had to stop earlier
+ * is another matter.
  */
 #include <stdlib.h>
 #include <harness/oracle/watch.h>
@@ -33,7 +34,8 @@ static bool add_span(struct walk *w, enum kc_span_kind kind, uint64_t gpa, uint6
 
 	if (c->nspans == c->cap) {
 		unsigned cap = c->cap ? 2 * c->cap : 4;
-		struct kc_span *spans = cap > SPANS_MAX ? NULL : realloc(c->spans, cap * sizeof(*spans));
+		struct kc_span *spans =
+			cap > SPANS_MAX ? NULL : realloc(c->spans, cap * sizeof(*spans));
 
 		if (!spans) {
 			c->boundless = true;

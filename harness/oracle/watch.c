@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Theory of operation: the books of each queue. They are brought up to date by a look: used entries
- * that chains known so far explain, then what the driver has published, then the rest of the used ring.
- * The middle step reads the shadow, so a chain is what the driver wrote, whatever the device did to the
- * descriptor table since.
+ * that chains known so far explain, then what the driver has published, then the rest of the used
+ * ring. The middle step reads the shadow, so a chain is what the driver wrote, whatever the device
+ * did to the descriptor table since.
  *
- * While a chain is in flight its writable buffers are permitted in the shadow and its descriptors are
- * pinned. When it is used, the buffers' contents are taken over into the shadow and the permission ends:
- * a write that comes later is a write to memory that the driver has back. On a malformed queue nobody
- * can say what the device makes of the ring, so there the permission lasts until the head is reaped or
- * offered again, or the queue is stopped.
+ * While a chain is in flight its writable buffers are permitted in the shadow and its descriptors
+ * are pinned. When it is used, the buffers' contents are taken over into the shadow and the
+ * permission ends: a write that comes later is a write to memory that the driver has back. On a
+ * malformed queue nobody can say what the device makes of the ring, so there the permission lasts
+ * until the head is reaped or offered again, or the queue is stopped.
  *
- * A write by kickcall that changes a pinned descriptor, or a ring slot that the device may not have read
- * yet, makes the queue malformed: the device may see the old or the new, so both are permitted. A slot
- * has been read for certain when a chain offered later has been used, because the device takes slots in
- * order.
+ * A write by kickcall that changes a pinned descriptor, or a ring slot that the device may not have
+ * read yet, makes the queue malformed: the device may see the old or the new, so both are
+ * permitted. A slot has been read for certain when a chain offered later has been used, because the
+ * device takes slots in order.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@
 #include <harness/oracle/watch.h>
 
 #define SPANS_KEPT	65536u	/* of a chain rewritten again and again */
-#define SEARCHED_SPANS	256u	/* of a rewritten chain, to keep the same span from being added again */
+#define SEARCHED_SPANS	256u	/* of a rewritten chain: the same span is not added again */
 
 struct kc_watch_queue *kc_watch_queue(struct kc_oracle *o, unsigned qi)
 {
@@ -52,7 +52,7 @@ bool kc_watch_owes(const struct kc_oracle *o, const struct kc_watch_queue *q)
 		!q->errors && (!o->cfg.be || o->cfg.be->connected);
 }
 
-/* --- Chains ------------------------------------------------------------------------------------- */
+/* --- Chains ----------------------------------------------------------------------------------- */
 
 static void mark_span(struct kc_shadow *s, const struct kc_span *span, bool on)
 {
@@ -130,7 +130,7 @@ static void drop(struct kc_oracle *o, struct kc_watch_queue *q, struct kc_watch_
 	free(c);
 }
 
-/* --- What the driver offers --------------------------------------------------------------------- */
+/* --- What the driver offers ------------------------------------------------------------------- */
 
 /* What the device asks for now: avail_event, or used->flags; and is a kick due by it? */
 static uint16_t kick_wish(const struct kc_watch_queue *q, uint16_t new_idx, bool *due)
@@ -226,7 +226,7 @@ static void read_avail(struct kc_oracle *o, struct kc_watch_queue *q, bool at_st
 	o->events++;
 }
 
-/* --- What the device gives back ----------------------------------------------------------------- */
+/* --- What the device gives back --------------------------------------------------------------- */
 
 static bool entry_unchanged(const struct kc_oracle *o, const struct kc_watch_queue *q, uint16_t idx)
 {
@@ -238,8 +238,9 @@ static bool entry_unchanged(const struct kc_oracle *o, const struct kc_watch_que
 }
 
 /*
- * In order, one entry may stand for a batch that ends with the chain it names; the slots behind it then
- * keep what they held. How many chains before c does it stand for? -1: none, c came out of turn.
+ * In order, one entry may stand for a batch that ends with the chain it names; the slots behind it
+ * then keep what they held. How many chains before c does it stand for? -1: none, c came out of
+ * turn.
  */
 static int batch_before(const struct kc_oracle *o, const struct kc_watch_queue *q,
 			const struct kc_watch_chain *c, uint16_t left)
@@ -324,7 +325,7 @@ static uint16_t take_used(struct kc_oracle *o, struct kc_watch_queue *q, uint16_
 	return q->used_idx - before;
 }
 
-/* The driver wrote used->idx; the device goes on from its own count, or from what it finds there. */
+/* The driver wrote used->idx; the device goes on from its own count, or from what it finds. */
 static uint16_t after_scribble(struct kc_watch_queue *q, uint16_t idx)
 {
 	uint16_t n = idx - q->used_idx;
@@ -386,12 +387,13 @@ void kc_watch_reaped(struct kc_oracle *o, struct kc_watch_queue *q, uint16_t hea
 		drop(o, q, c);
 }
 
-/* --- Life of a queue ---------------------------------------------------------------------------- */
+/* --- Life of a queue -------------------------------------------------------------------------- */
 
 static uint8_t *host_of(const struct kc_shadow *s, uint64_t gpa, uint64_t len)
 {
 	for (unsigned i = 0; i < s->n; i++)
-		if (gpa >= s->r[i].gpa && len <= s->r[i].size && gpa - s->r[i].gpa <= s->r[i].size - len)
+		if (gpa >= s->r[i].gpa && len <= s->r[i].size &&
+		    gpa - s->r[i].gpa <= s->r[i].size - len)
 			return s->r[i].host + (gpa - s->r[i].gpa);
 	return NULL;
 }
@@ -466,7 +468,7 @@ void kc_watch_free(struct kc_oracle *o)
 	}
 }
 
-/* --- kickcall's own writes ---------------------------------------------------------------------- */
+/* --- kickcall's own writes -------------------------------------------------------------------- */
 
 struct own_write {
 	uint64_t gpa, end;
@@ -481,7 +483,8 @@ static bool overlaps(const struct own_write *w, uint64_t gpa, uint64_t len)
 }
 
 /* Does it really change something there? */
-static bool changes(const struct kc_oracle *o, const struct own_write *w, uint64_t gpa, uint64_t len)
+static bool changes(const struct kc_oracle *o, const struct own_write *w, uint64_t gpa,
+		    uint64_t len)
 {
 	uint64_t lo = gpa > w->gpa ? gpa : w->gpa;
 	uint64_t hi = gpa + len < w->end ? gpa + len : w->end;
@@ -578,7 +581,8 @@ static void before_write(struct kc_oracle *o, struct kc_watch_queue *q, const st
 static bool has_span(const struct kc_watch_chain *c, const struct kc_span *s)
 {
 	for (unsigned i = 0; i < c->nspans && i < SEARCHED_SPANS; i++)
-		if (c->spans[i].gpa == s->gpa && c->spans[i].len == s->len && c->spans[i].kind == s->kind)
+		if (c->spans[i].gpa == s->gpa && c->spans[i].len == s->len &&
+		    c->spans[i].kind == s->kind)
 			return true;
 	return false;
 }

@@ -53,7 +53,7 @@ struct kc_watch_queue {
 	unsigned qi;
 	struct kc_oracle_queue cfg;
 	bool started;			/* and not stopped since */
-	bool stopping;			/* somebody asked the device to stop it: progress is no duty */
+	bool stopping;			/* the device was asked to stop it: it owes no progress */
 	bool orphan;			/* the connection ended while it was started */
 	bool enabled;
 	bool wired;			/* SET_VRING_KICK has been seen since start */
@@ -73,7 +73,10 @@ struct kc_watch_queue {
 	struct kc_watch_chain *first, *last;
 	struct kc_watch_chain **by_head;	/* KC_WATCH_HEADS */
 	uint64_t *slot_serial;		/* by slot: the last chain offered through it */
-	struct { uint16_t idx; uint32_t id, len; } recent[KC_WATCH_RECENT];	/* at used % RECENT */
+	struct {
+		uint16_t idx;
+		uint32_t id, len;
+	} recent[KC_WATCH_RECENT];	/* at used % KC_WATCH_RECENT */
 	struct kc_lost lost;
 	struct kc_indices indices;
 	struct kc_notify notify;
@@ -87,6 +90,7 @@ struct kc_oracle {
 	unsigned nq;			/* all beyond are NULL */
 	unsigned running;		/* queues that are started */
 	bool failed;			/* out of memory: judges nothing any more */
+	uint64_t features;		/* of the last SET_FEATURES */
 	uint64_t events;		/* everything that happened, for progress */
 	struct kc_trust trust;
 	struct kc_grammar grammar;
@@ -101,7 +105,7 @@ struct kc_watch_used {
 	struct kc_watch_chain *chain;	/* NULL: no such chain is in flight */
 	bool again;			/* it was used before and not offered since */
 	bool stale;			/* the entry holds what it held before */
-	bool skipped;			/* in order: no entry of its own; len is its writable size */
+	bool skipped;			/* in order: no entry of its own; len is all it can be */
 	const struct kc_watch_chain *overtaken;	/* in order: the chain that was due first */
 };
 
@@ -119,7 +123,8 @@ void kc_accuse(struct kc_oracle *o, const char *clause, const char *fmt, ...)
 /* The queue's book, made if need be; NULL if qi is out of range or memory is. */
 struct kc_watch_queue *kc_watch_queue(struct kc_oracle *o, unsigned qi);
 void kc_watch_free(struct kc_oracle *o);
-int kc_watch_start(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_oracle_queue *cfg);
+int kc_watch_start(struct kc_oracle *o, struct kc_watch_queue *q,
+		   const struct kc_oracle_queue *cfg);
 /* Everything in flight is given up, what the device wrote rightfully is taken over. */
 void kc_watch_stop(struct kc_oracle *o, struct kc_watch_queue *q);
 /* Reads what is new in both rings. */

@@ -22,7 +22,7 @@
 #define REGION1		0x40000ull	/* touches REGION2 */
 #define REGION2		0x50000ull
 #define REGION_BYTES	0x10000ull
-#define BUF(i)		(REGION1 + 0x400ull * (i))	/* 64 places for buffers, far from each other */
+#define BUF(i) (REGION1 + 0x400ull * (i)) /* 64 places for buffers, far from each other */
 #define TABLE(i)	(REGION2 + 0x400ull * (i))
 #define ACCUSED_MAX	32
 
@@ -93,12 +93,12 @@ static inline void none(struct bench *b)
 static inline void accused(struct bench *b, const char *clause, const char *text)
 {
 	if (b->n != 1 || strcmp(b->clause[0], clause) || !strstr(b->message[0], text))
-		fail_msg("expected %s \"%s\", actual %u accusations, the first %s: %s", clause, text, b->n,
-			 b->n ? b->clause[0] : "-", b->n ? b->message[0] : "-");
+		fail_msg("expected %s \"%s\", actual %u accusations, the first %s: %s", clause,
+			 text, b->n, b->n ? b->clause[0] : "-", b->n ? b->message[0] : "-");
 	b->n = 0;
 }
 
-/* --- The driver --------------------------------------------------------------------------------- */
+/* --- The driver ------------------------------------------------------------------------------- */
 
 static inline void drv_write(struct bench *b, uint64_t gpa, const void *buf, size_t len)
 {
@@ -154,7 +154,7 @@ static inline void drv_offer(struct bench *b, struct bench_queue *q, uint16_t he
 	drv_publish(b, q);
 }
 
-/* Head i: 16 readable bytes, then 32 writable ones poisoned with 0xa5, in descriptors 2i, 2i + 1. */
+/* Descriptors 2i and 2i + 1: 16 readable bytes, then 32 writable ones poisoned with 0xa5. */
 static inline uint16_t drv_chain(struct bench *b, struct bench_queue *q, unsigned i)
 {
 	drv_fill(b, BUF(2 * i), 0x11, 16);
@@ -183,7 +183,7 @@ static inline void drv_flags(struct bench *b, struct bench_queue *q, uint16_t v)
 	kc_oracle_suppression(b->o, q->qi);
 }
 
-/* --- The device --------------------------------------------------------------------------------- */
+/* --- The device ------------------------------------------------------------------------------- */
 
 static inline void dev_fill(struct bench *b, uint64_t gpa, uint8_t byte, size_t len)
 {
@@ -232,7 +232,7 @@ static inline void dev_avail_event(struct bench *b, struct bench_queue *q, uint1
 	dev_store16(b, q->c.used + kc_used_avail_event(q->c.size), v);
 }
 
-/* --- Queues ------------------------------------------------------------------------------------- */
+/* --- Queues ----------------------------------------------------------------------------------- */
 
 #define WITH_EVENT_IDX	1u
 #define WITH_INDIRECT	2u

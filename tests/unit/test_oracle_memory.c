@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Points 3, 4 and 12 on memory, and rings rewritten underway: who may write where, and until when. */
+/* Points 3, 4 and 12 on memory, and rings rewritten underway: who may write where, how long. */
 #include <tests/unit/oracle_bench.h>
 
 #define NEXT	VRING_DESC_F_NEXT
@@ -158,7 +158,7 @@ static void a_buffer_partly_outside(void **state)
 	accused(b, "VQ-SPLIT-DESC-01", "guard before");
 }
 
-/* --- Rewritten underway ------------------------------------------------------------------------- */
+/* --- Rewritten underway ----------------------------------------------------------------------- */
 
 static void a_rewritten_descriptor(void **state)
 {
@@ -247,7 +247,7 @@ static void a_slot_that_was_read_is_free(void **state)
 	none(b);
 }
 
-/* --- Silence ------------------------------------------------------------------------------------ */
+/* --- Silence ---------------------------------------------------------------------------------- */
 
 static void silence_after_the_last_stop(void **state)
 {
@@ -361,15 +361,26 @@ static void an_excessive_chain(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RUN(what_the_device_may_write), RUN(each_place_has_its_clause),
-		SIM(a_run_across_regions_and_pages), RUN(a_late_write), SIM(a_shared_buffer),
-		SIM(a_buffer_across_regions), RUN(malformed_chains_excuse_only_their_buffers),
-		SIM(a_buffer_partly_outside), RUN(a_rewritten_descriptor), SIM(a_rewritten_indirect_table),
-		SIM(descriptors_are_free_again_when_used), SIM(a_rewritten_available_entry),
-		RUN(a_slot_that_was_read_is_free), RUN(silence_after_the_last_stop),
-		SIM(writes_before_the_barrier), RUN(silence_after_a_reset),
-		RUN(one_stopped_ring_among_running_ones), SIM(a_stopped_rings_memory_is_free),
-		RUN(a_closed_connection_is_no_barrier), SIM(an_excessive_chain),
+		RUN(what_the_device_may_write),
+		RUN(each_place_has_its_clause),
+		SIM(a_run_across_regions_and_pages),
+		RUN(a_late_write),
+		SIM(a_shared_buffer),
+		SIM(a_buffer_across_regions),
+		RUN(malformed_chains_excuse_only_their_buffers),
+		SIM(a_buffer_partly_outside),
+		RUN(a_rewritten_descriptor),
+		SIM(a_rewritten_indirect_table),
+		SIM(descriptors_are_free_again_when_used),
+		SIM(a_rewritten_available_entry),
+		RUN(a_slot_that_was_read_is_free),
+		RUN(silence_after_the_last_stop),
+		SIM(writes_before_the_barrier),
+		RUN(silence_after_a_reset),
+		RUN(one_stopped_ring_among_running_ones),
+		SIM(a_stopped_rings_memory_is_free),
+		RUN(a_closed_connection_is_no_barrier),
+		SIM(an_excessive_chain),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

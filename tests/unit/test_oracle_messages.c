@@ -41,7 +41,7 @@ static void with_reply_ack(struct bench *b)
 	kc_oracle_protocol_features(b->o, KC_BIT(KC_PF_REPLY_ACK) | KC_BIT(KC_PF_CONFIG));
 }
 
-/* --- 10 grammar --------------------------------------------------------------------------------- */
+/* --- 10 grammar ------------------------------------------------------------------------------- */
 
 static void a_right_conversation(void **state)
 {
@@ -245,7 +245,7 @@ static void more_pipelined_than_books_hold(void **state)
 	none(b);
 }
 
-/* --- 11 progress -------------------------------------------------------------------------------- */
+/* --- 11 progress ------------------------------------------------------------------------------ */
 
 static void spinning_without_progress(void **state)
 {
@@ -286,7 +286,7 @@ static void descriptors_that_leak(void **state)
 	none(b);
 }
 
-/* --- 12 calls after a barrier ------------------------------------------------------------------- */
+/* --- 12 calls after a barrier ----------------------------------------------------------------- */
 
 static void calls_after_the_barrier(void **state)
 {
@@ -326,7 +326,7 @@ static void a_kick_eventfd_ends_the_silence(void **state)
 	none(b);
 }
 
-/* --- Messages and running rings ----------------------------------------------------------------- */
+/* --- Messages and running rings --------------------------------------------------------------- */
 
 static void start_of_a_queue(struct bench *b)
 {
@@ -344,6 +344,19 @@ static void set_up_messages_change_nothing(void **state)
 	start_of_a_queue(b);
 	assert_false(view(b, 0).malformed);
 	out_flagged(b, KC_VU_SET_VRING_NUM, 0, 0);
+	assert_true(view(b, 0).malformed);
+}
+
+static void features_sent_again(void **state)
+{
+	struct bench *b = *state;
+
+	out_flagged(b, KC_VU_SET_FEATURES, KC_BIT(32) | KC_BIT(29), 0);
+	start(b, 0, 8, 0, 0);
+	start_of_a_queue(b);
+	out_flagged(b, KC_VU_SET_FEATURES, KC_BIT(32) | KC_BIT(29) | KC_BIT(26), 0); /* LOG_ALL */
+	assert_false(view(b, 0).malformed);
+	out_flagged(b, KC_VU_SET_FEATURES, KC_BIT(32), 0);
 	assert_true(view(b, 0).malformed);
 }
 
@@ -381,8 +394,9 @@ static struct kc_msg mem_table(const struct bench *b)
 	kc_msg_init(&m, KC_VU_SET_MEM_TABLE);
 	m.mem.nregions = b->mem.nregions;
 	for (unsigned i = 0; i < b->mem.nregions; i++)
-		m.mem.regions[i] = (struct kc_vu_region){ b->mem.regions[i].gpa, b->mem.regions[i].size,
-							  b->mem.regions[i].uva, 0 };
+		m.mem.regions[i] =
+			(struct kc_vu_region){ b->mem.regions[i].gpa, b->mem.regions[i].size,
+					       b->mem.regions[i].uva, 0 };
 	return m;
 }
 
@@ -418,7 +432,7 @@ static void addresses_sent_again(void **state)
 	assert_true(view(b, 0).malformed);
 }
 
-/* --- View and picture --------------------------------------------------------------------------- */
+/* --- View and picture ------------------------------------------------------------------------- */
 
 static void queues_beyond_all_bounds(void **state)
 {
@@ -436,7 +450,9 @@ static void queues_beyond_all_bounds(void **state)
 	kc_oracle_queue_stopped(b->o, 3, 0);
 	kc_oracle_view(b->o, 100000, &v);
 	assert_false(v.started);
-	c = (struct kc_oracle_queue){ .size = 8, .desc = 0x30000, .avail = ~0ull, .used = ~0ull - 3 };
+	c = (struct kc_oracle_queue){
+		.size = 8, .desc = 0x30000, .avail = ~0ull, .used = ~0ull - 3
+	};
 	kc_oracle_queue_start(b->o, 4, &c);
 	kc_oracle_published(b->o, 4);
 	kc_oracle_kicked(b->o, 4);
@@ -477,16 +493,32 @@ static void the_picture(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RUN(a_right_conversation), RUN(pipelined_replies_in_order), RUN(a_reply_left_out),
-		SIM(a_reply_that_never_comes), SIM(a_closed_connection_owes_no_reply),
-		RUN(the_wrong_request_code), RUN(flags_of_a_reply), RUN(a_reply_twice),
-		RUN(acks_nobody_asked_for), RUN(a_reply_with_a_descriptor), RUN(get_config_repeats),
-		RUN(get_base_of_another_ring), RUN(after_raw_bytes_only_form_counts),
-		SIM(function_calls_have_no_grammar), SIM(more_pipelined_than_books_hold),
-		SIM(spinning_without_progress), LIVE(descriptors_that_leak), RUN(calls_after_the_barrier),
-		RUN(a_kick_eventfd_ends_the_silence), SIM(set_up_messages_change_nothing),
-		SIM(stopped_by_a_raw_message), SIM(a_kick_lost_with_its_eventfd),
-		SIM(a_memory_table_underway), SIM(addresses_sent_again), RUN(queues_beyond_all_bounds),
+		RUN(a_right_conversation),
+		RUN(pipelined_replies_in_order),
+		RUN(a_reply_left_out),
+		SIM(a_reply_that_never_comes),
+		SIM(a_closed_connection_owes_no_reply),
+		RUN(the_wrong_request_code),
+		RUN(flags_of_a_reply),
+		RUN(a_reply_twice),
+		RUN(acks_nobody_asked_for),
+		RUN(a_reply_with_a_descriptor),
+		RUN(get_config_repeats),
+		RUN(get_base_of_another_ring),
+		RUN(after_raw_bytes_only_form_counts),
+		SIM(function_calls_have_no_grammar),
+		SIM(more_pipelined_than_books_hold),
+		SIM(spinning_without_progress),
+		LIVE(descriptors_that_leak),
+		RUN(calls_after_the_barrier),
+		RUN(a_kick_eventfd_ends_the_silence),
+		SIM(set_up_messages_change_nothing),
+		SIM(features_sent_again),
+		SIM(stopped_by_a_raw_message),
+		SIM(a_kick_lost_with_its_eventfd),
+		SIM(a_memory_table_underway),
+		SIM(addresses_sent_again),
+		RUN(queues_beyond_all_bounds),
 		RUN(the_picture),
 	};
 

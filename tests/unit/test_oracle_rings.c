@@ -6,7 +6,7 @@
 #define WRITE	VRING_DESC_F_WRITE
 #define IND	VRING_DESC_F_INDIRECT
 
-/* --- 1 conservation ----------------------------------------------------------------------------- */
+/* --- 1 conservation --------------------------------------------------------------------------- */
 
 static void right_requests_are_not_accused(void **state)
 {
@@ -203,7 +203,7 @@ static void an_error_signal_excuses(void **state)
 	none(b);
 }
 
-/* --- 2 used.len --------------------------------------------------------------------------------- */
+/* --- 2 used.len ------------------------------------------------------------------------------- */
 
 static void len_above_the_writable_bytes(void **state)
 {
@@ -231,6 +231,24 @@ static void bytes_that_look_untouched(void **state)
 	assert_non_null(strstr(first, "0x4041e"));	/* BUF(1) + 30 */
 }
 
+/* A buffer that kickcall did not poison says nothing when it stays the same. */
+static void buffers_without_poison(void **state)
+{
+	struct bench *b = *state;
+	struct bench_queue *q = start(b, 0, 8, 0, 0);
+
+	drv_desc(b, q, 3, BUF(9), 16, WRITE, 0);
+	drv_offer(b, q, 3);
+	dev_use(b, q, 3, 16);
+	drv_request(b, q, 0);
+	dev_serve(b, q, 0);
+	kc_oracle_reaped(b->o, 0, 0);
+	drv_offer(b, q, 0);	/* the same buffers as the device left them */
+	dev_serve(b, q, 0);
+	none(b);
+	assert_int_equal(kc_oracle_suspicions(b->o, (char[8]){ 0 }, 8), 0);
+}
+
 static void more_than_len_may_be_written(void **state)
 {
 	struct bench *b = *state;
@@ -244,7 +262,7 @@ static void more_than_len_may_be_written(void **state)
 	assert_int_equal(kc_oracle_suspicions(b->o, (char[8]){ 0 }, 8), 0);
 }
 
-/* --- 5 indices ---------------------------------------------------------------------------------- */
+/* --- 5 indices -------------------------------------------------------------------------------- */
 
 static void used_idx_ahead(void **state)
 {
@@ -302,7 +320,7 @@ static void used_flags(void **state)
 	none(b);
 }
 
-/* --- 7 order ------------------------------------------------------------------------------------ */
+/* --- 7 order ---------------------------------------------------------------------------------- */
 
 static struct bench_queue *three_in_order(struct bench *b, uint16_t from)
 {
@@ -364,7 +382,7 @@ static void out_of_order_in_one_look(void **state)
 	accused(b, "VIRTIO-RSVD-DEV-05", "expected head 0");
 }
 
-/* --- 9 base ------------------------------------------------------------------------------------- */
+/* --- 9 base ----------------------------------------------------------------------------------- */
 
 static void base_with_high_bits(void **state)
 {
@@ -407,7 +425,8 @@ static void base_may_leave_chains_unfetched(void **state)
 static void base_behind_or_beyond(void **state)
 {
 	struct bench *b = *state;
-	struct bench_queue *q = start(b, 0, 8, 10, WITHOUT_CALL), *r = start(b, 1, 8, 10, WITHOUT_CALL);
+	struct bench_queue *q = start(b, 0, 8, 10, WITHOUT_CALL),
+			   *r = start(b, 1, 8, 10, WITHOUT_CALL);
 
 	drv_request(b, q, 0);
 	dev_serve(b, q, 0);
@@ -419,7 +438,7 @@ static void base_behind_or_beyond(void **state)
 	accused(b, "VU-MSG-GETBASE-01", "base 12");
 }
 
-/* --- The walker: what is malformed, and what is not --------------------------------------------- */
+/* --- The walker: what is malformed, and what is not ------------------------------------------- */
 
 struct walk_case {
 	const char *what;
@@ -647,20 +666,42 @@ static void a_full_ring_of_32768(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RUN(right_requests_are_not_accused), RUN(an_id_never_offered), RUN(an_id_beyond_all_heads),
-		RUN(a_head_used_twice), SIM(lost_after_a_kick), SIM(overtaken_for_ever),
-		SIM(a_kick_that_was_due_and_not_given), SIM(asleep_with_kicks_suppressed),
-		SIM(rearmed_without_looking_again), SIM(avail_event_due_and_no_kick),
-		SIM(lying_there_at_the_start), SIM(a_disabled_ring_owes_nothing),
-		LIVE(quiet_proves_nothing_in_live), SIM(an_error_signal_excuses),
-		RUN(len_above_the_writable_bytes), RUN(bytes_that_look_untouched),
-		RUN(more_than_len_may_be_written), RUN(used_idx_ahead), RUN(used_idx_back),
-		RUN(idx_moved_before_the_entry), RUN(used_flags), RUN(in_order_one_by_one),
-		LIVE(in_order_batch), RUN(out_of_order), RUN(out_of_order_in_one_look),
-		RUN(base_with_high_bits), LIVE(base_of_a_taken_chain), RUN(base_may_leave_chains_unfetched),
-		RUN(base_behind_or_beyond), SIM(the_walker_knows_the_rules),
-		SIM(a_chain_longer_than_the_ring), RUN(malformed_may_be_used_with_a_small_len_once),
-		SIM(an_index_jump), SIM(an_index_going_back_is_a_jump), RUN(the_driver_writes_used_idx),
+		RUN(right_requests_are_not_accused),
+		RUN(an_id_never_offered),
+		RUN(an_id_beyond_all_heads),
+		RUN(a_head_used_twice),
+		SIM(lost_after_a_kick),
+		SIM(overtaken_for_ever),
+		SIM(a_kick_that_was_due_and_not_given),
+		SIM(asleep_with_kicks_suppressed),
+		SIM(rearmed_without_looking_again),
+		SIM(avail_event_due_and_no_kick),
+		SIM(lying_there_at_the_start),
+		SIM(a_disabled_ring_owes_nothing),
+		LIVE(quiet_proves_nothing_in_live),
+		SIM(an_error_signal_excuses),
+		RUN(len_above_the_writable_bytes),
+		RUN(bytes_that_look_untouched),
+		RUN(more_than_len_may_be_written),
+		RUN(buffers_without_poison),
+		RUN(used_idx_ahead),
+		RUN(used_idx_back),
+		RUN(idx_moved_before_the_entry),
+		RUN(used_flags),
+		RUN(in_order_one_by_one),
+		LIVE(in_order_batch),
+		RUN(out_of_order),
+		RUN(out_of_order_in_one_look),
+		RUN(base_with_high_bits),
+		LIVE(base_of_a_taken_chain),
+		RUN(base_may_leave_chains_unfetched),
+		RUN(base_behind_or_beyond),
+		SIM(the_walker_knows_the_rules),
+		SIM(a_chain_longer_than_the_ring),
+		RUN(malformed_may_be_used_with_a_small_len_once),
+		SIM(an_index_jump),
+		SIM(an_index_going_back_is_a_jump),
+		RUN(the_driver_writes_used_idx),
 		cmocka_unit_test(a_full_ring_of_32768),
 	};
 
