@@ -60,8 +60,12 @@ coverage:
 	tests/coverage.sh
 
 .PHONY: e2e
-e2e: $(KICKCALL) units-built
-	$(PYTHON) -m pytest -q -p no:cacheprovider tests/e2e
+e2e: $(KICKCALL) $(BUILD)/tests/ref_server
+	@BUILD=$(BUILD) $(PYTHON) -m pytest -q -p no:cacheprovider tests/e2e
+
+$(BUILD)/tests/ref_server: tests/e2e/ref_server.c $(LIB)
+	$(call say,TEST,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(KC_FLAGS) $(LDFLAGS) -o $@ $< $(LIB) $(LIBS)
 
 # Not a test of kickcall: what a user of the suite sees. Fails if the reference fails, or if the peer
 # fails anything that profiles/qemu-storage-daemon.known does not list.
