@@ -366,6 +366,11 @@ int kc_msg_decode(struct kc_msg *m, const void *buf, size_t len, bool is_reply, 
 	m->id = hdr[0];
 	m->flags = hdr[1];
 	row = kc_msg_row(m->id);
+	/* Whatever was asked, an ack is a u64 (VU-MSG-REPLYACK-01). */
+	if (!row && is_reply && hdr[2] == 8 && len == 8) {
+		m->payload = KC_PL_U64;
+		return decode_payload(m, in, len, err);
+	}
 	if (hdr[2] != len || !row) {
 		keep_opaque(m, in, len);
 		if (hdr[2] != len)

@@ -15,17 +15,20 @@
 #include <unistd.h>
 #include <harness/verbs.h>
 
+#define FDS_MAX	32u		/* four times as many as any message may carry */
+
 struct draft {
 	struct kc_world *w;
 	const struct kc_token *tok;
 	unsigned n, i;
 	struct kc_msg m;
-	int header_size;		/* -1: as encoded */
-	int cut;			/* -1: all bytes */
-	int id;				/* -1: as named */
-	int version;			/* -1: 1 */
+	int64_t header_size;		/* -1: as encoded */
+	int64_t cut;			/* -1: all bytes */
+	int64_t id;			/* -1: as named */
+	int64_t version;		/* -1: 1 */
+	int64_t flags;			/* -1: version and need_reply */
 	bool byte_wise, together, need_reply;
-	struct kc_handle handles[KC_VU_FDS_MAX + 1];
+	struct kc_handle handles[FDS_MAX];
 	unsigned nhandles;
 };
 
@@ -44,16 +47,6 @@ static int number(struct draft *d, int64_t *v)
 	if (kc_num_parse(d->tok, d->n, &d->i, &num))
 		return kc_world_script_error(d->w, "a number is missing after '%s'", d->tok[d->i - 1].text);
 	*v = kc_world_num(d->w, &num, 0);
-	return 0;
-}
-
-static int int_option(struct draft *d, int *to)
-{
-	int64_t v;
-
-	if (number(d, &v))
-		return -1;
-	*to = (int)v;
 	return 0;
 }
 
@@ -132,7 +125,9 @@ static int add_handles(struct draft *d, unsigned count)
 
 	if (!memory && !take(d, "kick"))
 		return kc_world_script_error(d->w, "an fd is 'kick' or 'memory'");
-	for (unsigned k = 0; k < count && d->nhandles < KC_VU_FDS_MAX; k++) {
+	if (count > FDS_MAX - d->nhandles)
+		return kc_world_script_error(d->w, "more than %u fds", FDS_MAX);
+	for (unsigned k = 0; k < count; k++) {
 		struct kc_handle h = KC_HANDLE_NONE;
 
 		if (memory)
@@ -172,14 +167,15 @@ static int one_word(struct draft *d)
 		return 0;
 	}
 	if (take(d, "version"))
-		return int_option(d, &d->version);
+		return number(d, &d->version);
 	if (take(d, "id"))
-		return int_option(d, &d->id);
+		return number(d, &d->id);
 	if (take(d, "header"))
-		return take(d, "size") ? int_option(d, &d->header_size) :
-			kc_world_script_error(d->w, "'size' expected after 'header'");
+		return take(d, "size") ? number(d, &d->header_size) : take(d, "flags") ?
+			number(d, &d->flags) :
+			kc_world_script_error(d->w, "'size' or 'flags' expected after 'header'");
 	if (take(d, "cut"))
-		return !take(d, "to") || int_option(d, &d->cut) || !take(d, "bytes") ?
+		return !take(d, "to") || number(d, &d->cut) || !take(d, "bytes") ?
 			kc_world_script_error(d->w, "'cut to N bytes' expected") : 0;
 	if (take(d, "fd"))
 		return add_handles(d, 1);
@@ -203,27 +199,32 @@ static int to_bytes(struct draft *d, uint8_t *buf, size_t cap)
 		return kc_world_script_error(d->w, "the message cannot be encoded: %s", strerror(-len));
 	if (d->id >= 0)
 		put32(buf, (uint32_t)d->id);
-	put32(buf + 4, flags | (d->need_reply ? KC_VU_NEED_REPLY : 0));
+	flags |= d->need_reply ? KC_VU_NEED_REPLY : 0;
+	put32(buf + 4, d->flags >= 0 ? (uint32_t)d->flags : flags);
 	if (d->header_size >= 0) {
-		int want = (int)KC_VU_HDR_BYTES + d->header_size;
+		int64_t want = (int64_t)KC_VU_HDR_BYTES + d->header_size;
 
 		put32(buf + 8, (uint32_t)d->header_size);
-		if (want > len && want <= (int)cap) {
+		if (want > len && want <= (int64_t)cap)
 			memset(buf + len, 0, (size_t)(want - len));
-			len = want;
-		} else if (want < len) {
-			len = want;
-		}
+		if (want <= (int64_t)cap)
+			len = (int)want;
 	}
 	if (d->cut >= 0 && d->cut < len)
-		len = d->cut;
+		len = (int)d->cut;
 	return len;
+}
+
+/* The bytes do not mean what the message says. */
+static bool not_as_named(const struct draft *d)
+{
+	return d->header_size >= 0 || d->cut >= 0 || d->id >= 0 || d->version >= 0 || d->flags >= 0 ||
+		d->nhandles > KC_VU_FDS_MAX;
 }
 
 static bool distorted(const struct draft *d)
 {
-	return d->header_size >= 0 || d->cut >= 0 || d->id >= 0 || d->version >= 0 || d->byte_wise ||
-		d->together;
+	return not_as_named(d) || d->byte_wise || d->together;
 }
 
 static void tell(struct kc_world *w, const struct draft *d, int len)
@@ -231,7 +232,7 @@ static void tell(struct kc_world *w, const struct draft *d, int len)
 	char line[512], note[64];
 
 	/* Bytes that mean what the message says are told as that message. */
-	if (d->header_size < 0 && d->cut < 0 && d->id < 0 && d->version < 0) {
+	if (!not_as_named(d)) {
 		kc_world_watch_message(w, &d->m, true);
 		return;
 	}
@@ -301,7 +302,7 @@ static int submit_draft(struct draft *d)
 static void start_draft(struct draft *d, struct kc_world *w, const struct kc_arg *a, uint32_t id)
 {
 	*d = (struct draft){ .w = w, .tok = a->rest, .n = a->nrest, .i = 1, .header_size = -1,
-			     .cut = -1, .id = -1, .version = -1 };
+			     .cut = -1, .id = -1, .version = -1, .flags = -1 };
 	kc_msg_init(&d->m, id);
 	if (id == KC_VU_SET_MEM_TABLE)
 		kc_vmm_mem_table_msg(&w->vmm, &d->m);

@@ -80,8 +80,9 @@ const struct kc_verb kc_verbs[] = {
 	{ M, "bytes <*>", kc_do_bytes, "hexadecimal bytes as they are" },
 	{ M, "<*>", kc_do_message,
 	  "NAME [FIELD = N]... [need_reply] [fd KIND | N fds KIND | no fd] [version N] [id N] "
-	  "[header size N] [cut to N bytes] [byte-wise] [together]; fd kinds: kick, memory; SET_FEATURES "
-	  "u64 may be: offered, accepted, `accepted plus bit N`, `accepted without bit N`" },
+	  "[header size N] [header flags N] [cut to N bytes] [byte-wise] [together]; fd kinds: kick, "
+	  "memory; SET_FEATURES u64 may be: offered, accepted, `accepted plus bit N`, "
+	  "`accepted without bit N`" },
 
 	{ E, "<n> used", kc_do_expect_used, "N requests come back, answered as their port says" },
 	{ E, "<n> used at rest", kc_do_expect_used_at_rest,
