@@ -22,6 +22,7 @@ KC_VERB(open)
 	(void)s;
 	kc_oracle_session_start(w->oracle);
 	w->lost = false;
+	kc_world_empty_inbox(w);
 	if (kc_backend_open(w->cfg.be, &err))
 		return kc_world_stop(w, KC_ERROR, "connecting: %s", err.msg);
 	return 0;

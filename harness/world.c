@@ -142,6 +142,7 @@ int kc_world_connect(struct kc_world *w)
 
 	w->lost = false;
 	w->vmm.protocol_features = kc_world_features(w) & KC_BIT(KC_VU_F_PROTOCOL_FEATURES);
+	kc_world_empty_inbox(w);
 	kc_oracle_session_start(w->oracle);
 	o = kc_vmm_connect(&w->vmm);
 	return o == KC_OUT_OK ? 0 : kc_world_outcome(w, o, "connecting");
@@ -359,6 +360,8 @@ static void run_steps(struct kc_world *w)
 		if (w->cfg.line)
 			*w->cfg.line = step->line;
 		kc_world_check_connection(w);
+		if (w->over)
+			return;
 		if (w->lost && !runs_after_loss(w, step))
 			continue;
 		if (step->verb->subject != KC_SUBJ_QUEUE && driver_ok(w))
@@ -441,6 +444,7 @@ static void teardown(struct kc_world *w)
 	kc_sched_free(w->sched);
 	kc_msg_fini(&w->last_reply);
 	kc_msg_fini(&w->reply_before);
+	kc_world_empty_inbox(w);
 	if (w->transcript_file)
 		fclose(w->transcript_file);
 	free(w->transcript);

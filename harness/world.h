@@ -23,6 +23,7 @@
  * together, and what the script has found out so far. The verbs of the language (do_*.c) work on it.
  */
 #define KC_PENDING_MAX	65536
+#define KC_INBOX_MAX	32
 
 /* What the caller knows of the back-end beside its address. */
 struct kc_world_config {
@@ -89,6 +90,8 @@ struct kc_world {
 	uint64_t answered_ok;		/* requests answered right since the checkpoint */
 	/* The message channel, for `message` and `expect reply`. */
 	struct kc_msg last_reply, reply_before;
+	struct kc_msg inbox[KC_INBOX_MAX];	/* came before anybody asked for it */
+	unsigned ninbox;
 	enum kc_outcome last_outcome;
 	uint32_t last_request;
 	uint8_t held[8192];		/* bytes held back by `together` */
@@ -141,8 +144,11 @@ int kc_world_wait(struct kc_world *w, bool (*pred)(void *arg), void *arg, const 
 		  const char *what);
 /* Takes used entries off the ring and checks their payload. Returns how many. */
 unsigned kc_world_reap(struct kc_world *w, unsigned qi);
-/* Notices an unexpected end of the connection, or messages nobody asked for. */
+/* Notices an unexpected end of the connection, and keeps the messages that have come for `expect`. */
 void kc_world_check_connection(struct kc_world *w);
+void kc_world_empty_inbox(struct kc_world *w);
+/* The oldest message that has come or comes; as kc_backend_receive. */
+enum kc_outcome kc_world_receive(struct kc_world *w, struct kc_msg *m, struct kc_err *err);
 /* Waits for n used entries and reaps them. 0 or -1. */
 int kc_world_wait_used(struct kc_world *w, unsigned qi, unsigned n);
 /* A number of the script, in the context of a queue. */

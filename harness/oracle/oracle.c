@@ -210,6 +210,14 @@ void kc_oracle_suppression(struct kc_oracle *o, unsigned qi)
 	happened(o, qi);
 }
 
+void kc_oracle_malformed(struct kc_oracle *o, unsigned qi)
+{
+	struct kc_watch_queue *q = happened(o, qi);
+
+	if (q)
+		kc_watch_malformed(q, "the script says so");
+}
+
 void kc_oracle_kicked(struct kc_oracle *o, unsigned qi)
 {
 	struct kc_watch_queue *q = happened(o, qi);
