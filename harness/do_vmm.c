@@ -102,6 +102,9 @@ KC_VERB(negotiate)
 
 		if (bit < 0)
 			return kc_world_script_error(w, "unknown feature '%s'", a->rest[i].text);
+		if (!(w->vmm.device_features & KC_BIT(bit)))
+			return kc_world_stop(w, KC_SKIP, "needs feature %s, which is not offered",
+					     a->rest[i].text);
 		mask |= KC_BIT(bit);
 	}
 	return kc_world_negotiate(w, only ? mask : kc_world_features(w) & ~mask);

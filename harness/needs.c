@@ -128,8 +128,19 @@ static int check_word(struct kc_world *w, const struct kc_need *n)
 	return kc_world_stop(w, KC_SKIP, "needs feature %s, which is not offered", n->word);
 }
 
+static int check_without(struct kc_world *w, const struct kc_need *n)
+{
+	if (kc_feature_by_name(n->word) >= 0 || kc_pf_by_name(n->word) >= 0)
+		return 0;
+	return kc_world_stop(w, KC_ERROR, "%s:%u:%u: unknown word '%s' after without",
+			     w->script->path, n->line, n->col, n->word);
+}
+
 int kc_world_check_needs(struct kc_world *w)
 {
+	for (unsigned i = 0; i < w->script->nwithout; i++)
+		if (check_without(w, &w->script->without[i]))
+			return -1;
 	for (unsigned i = 0; i < w->script->nneeds; i++)
 		if (check_word(w, &w->script->needs[i]))
 			return -1;

@@ -90,7 +90,7 @@ struct kc_script {
 	unsigned nclauses;
 	struct kc_need needs[KC_NEEDS_MAX];
 	unsigned nneeds;
-	struct kc_need without[KC_NEEDS_MAX];	/* features the driver does not accept */
+	struct kc_need without[KC_NEEDS_MAX];	/* features the driver, protocol features the VMM refuses */
 	unsigned nwithout;
 	bool manual;			/* "session manual": the script connects by itself */
 	struct kc_vary vars[KC_VARS_MAX];

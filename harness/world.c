@@ -77,22 +77,23 @@ static int64_t trace_now(void *ctx)
 
 /* --- Session ------------------------------------------------------------------------------------ */
 
-static uint64_t listed(const struct kc_need *list, unsigned n)
+/* What the header's `without` leaves, of the names that by_name knows. */
+static uint64_t left(const struct kc_script *s, int (*by_name)(const char *name))
 {
-	uint64_t mask = 0;
+	uint64_t mask = ~0ull;
 
-	for (unsigned i = 0; i < n; i++) {
-		int bit = kc_feature_by_name(list[i].word);
+	for (unsigned i = 0; i < s->nwithout; i++) {
+		int bit = by_name(s->without[i].word);
 
 		if (bit >= 0)
-			mask |= KC_BIT(bit);
+			mask &= ~KC_BIT(bit);
 	}
 	return mask;
 }
 
 uint64_t kc_world_features(struct kc_world *w)
 {
-	return ~listed(w->script->without, w->script->nwithout);
+	return left(w->script, kc_feature_by_name);
 }
 
 static int read_config(struct kc_world *w)
@@ -141,6 +142,7 @@ int kc_world_connect(struct kc_world *w)
 	enum kc_outcome o;
 
 	w->lost = false;
+	w->vmm.pf_wanted = kc_vmm_pf_spoken & left(w->script, kc_pf_by_name);
 	w->vmm.protocol_features = kc_world_features(w) & KC_BIT(KC_VU_F_PROTOCOL_FEATURES);
 	kc_world_empty_inbox(w);
 	kc_oracle_session_start(w->oracle);
