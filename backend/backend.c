@@ -22,6 +22,7 @@
 #include <backend/process.h>
 
 #define REPLY_TIMEOUT_NS	(5ll * 1000 * 1000 * 1000)
+#define NAP_MS			100	/* a Ctrl-C just before poll(2) does not interrupt it */
 #define EXIT_GRACE_NS		(200ll * 1000 * 1000)	/* from end of stream to visible death */
 
 static const char *const outcome_names[] = {
@@ -169,7 +170,9 @@ static int wait_polling(struct kc_backend *be, bool (*pred)(void *arg), void *ar
 
 		if (!ms)
 			return -ETIMEDOUT;
-		poll(&pfd, 1, pfd.fd < 0 ? 1 : ms);
+		if (kc_stop_waiting)
+			return -EINTR;
+		poll(&pfd, 1, pfd.fd < 0 ? 1 : ms < NAP_MS ? ms : NAP_MS);
 	}
 	return 0;
 }

@@ -24,6 +24,8 @@
 #define NAP_MS		1
 #define END_TIMEOUT_NS	(2000ll * NS_PER_MS)
 
+volatile sig_atomic_t kc_stop_waiting;
+
 int64_t kc_clock_ns(void)
 {
 	struct timespec ts;

@@ -2,8 +2,12 @@
 #ifndef BACKEND_PROCESS_H
 #define BACKEND_PROCESS_H
 
+#include <signal.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+/* Set by a signal handler: whoever waits for a back-end to come up or to answer gives up, -EINTR. */
+extern volatile sig_atomic_t kc_stop_waiting;
 
 /* CLOCK_MONOTONIC, in nanoseconds. */
 int64_t kc_clock_ns(void);

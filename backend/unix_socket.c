@@ -71,6 +71,8 @@ int kc_unix_connect(const char *path, struct kc_backend *be, int64_t timeout_ns,
 			return kc_err_set(err, ret, "%s: %s", path, strerror(-ret));
 		if (process_ended(be))
 			return kc_err_set(err, -ECHILD, "%s: %s", path, strerror(-ret));
+		if (kc_stop_waiting)
+			return kc_err_set(err, -EINTR, "%s: interrupted", path);
 		if (!left)
 			return kc_err_set(err, -ETIMEDOUT, "%s: nothing answered in time: %s", path,
 					  strerror(-ret));
@@ -139,6 +141,8 @@ int kc_unix_accept(int listen_fd, struct kc_backend *be, int64_t timeout_ns, str
 			return kc_err_set(err, -errno, "accept: %s", strerror(errno));
 		if (process_ended(be))
 			return kc_err_set(err, -ECHILD, "it ended without connecting");
+		if (kc_stop_waiting)
+			return kc_err_set(err, -EINTR, "interrupted");
 		if (!left)
 			return kc_err_set(err, -ETIMEDOUT, "nobody connected in time");
 		/* without a process of ours there is nothing else to look after */

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The command line's exit statuses are a contract: see kc_usage. */
 #include <errno.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <backend/process.h>
 #include <harness/options.h>
 #include <harness/probe.h>
 #include <harness/progress.h>
@@ -12,7 +15,7 @@
 #include <harness/scratch.h>
 #include <harness/show.h>
 
-enum { EXIT_OK = 0, EXIT_USAGE = 2, EXIT_TROUBLE = 3 };
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_TROUBLE = 3 };
 
 static int complain(const struct kc_err *err, int status)
 {
@@ -72,6 +75,9 @@ static int run_suite(const struct kc_options *o)
 	ret = kc_runner_run(o, &t, &suite, &rep, &err);
 	status = ret ? complain(&err, ret == -EINVAL ? EXIT_USAGE : EXIT_TROUBLE) :
 		kc_report_exit_status(&rep, o->strict);
+	/* Half a run proves nothing good. */
+	if (!ret && !rep.info.complete && status != EXIT_FAILED)
+		status = EXIT_TROUBLE;
 	if ((!ret || rep.nresults) && write_report(o, &rep))
 		status = EXIT_TROUBLE;
 	kc_report_fini(&rep);
@@ -80,9 +86,15 @@ static int run_suite(const struct kc_options *o)
 	return status;
 }
 
+static void stop_waiting(int signo)
+{
+	(void)signo;
+	kc_stop_waiting = 1;
+}
+
 static int probe(const struct kc_options *o)
 {
-	char dir[] = "/tmp/kickcall-XXXXXX";
+	char dir[PATH_MAX];
 	struct kc_err err = { "" };
 	struct kc_backend *be;
 	struct kc_target t;
@@ -93,10 +105,12 @@ static int probe(const struct kc_options *o)
 		kc_target_fini(&t);
 		return complain(&err, EXIT_USAGE);
 	}
-	if (!mkdtemp(dir)) {
+	if (kc_make_scratch(dir, sizeof(dir), &err)) {
 		kc_target_fini(&t);
-		return complain(&(struct kc_err){ "no scratch directory" }, EXIT_TROUBLE);
+		return complain(&err, EXIT_TROUBLE);
 	}
+	signal(SIGINT, stop_waiting);
+	signal(SIGTERM, stop_waiting);
 	ret = kc_target_prepare(&t, dir, &err);
 	be = ret ? NULL : kc_target_backend(&t, dir, NULL, &err);
 	ret = be ? kc_probe(be, &t, &p, &err) : -EIO;

@@ -4,10 +4,13 @@
  * are taken that allow to ask more (MQ, CONFIG, CONFIGURE_MEM_SLOTS). No owner, no memory, no ring.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <backend/adapters.h>
 #include <harness/probe.h>
 #include <kickcall/message.h>
 
+#define STDERR_MAX		300u
 #define ANSWER_TIMEOUT_NS	(5ll * 1000 * 1000 * 1000)
 
 static int ask(struct kc_backend *be, uint32_t id, struct kc_msg *reply, struct kc_err *err)
@@ -82,6 +85,20 @@ static int ask_all(struct kc_backend *be, const struct kc_target *t, struct kc_p
 	return ret;
 }
 
+/* What the process said last, for somebody who has nothing else to go by. */
+static void add_stderr(struct kc_backend *be, struct kc_err *err)
+{
+	const char *tail = kc_backend_stderr_tail(be);
+	size_t len = strlen(tail), at = strlen(err->msg), skip;
+
+	while (len && tail[len - 1] == '\n')
+		len--;
+	skip = len > STDERR_MAX ? len - STDERR_MAX : 0;
+	if (len)
+		snprintf(err->msg + at, sizeof(err->msg) - at, "; stderr: %.*s", (int)(len - skip),
+			 tail + skip);
+}
+
 int kc_probe(struct kc_backend *be, const struct kc_target *t, struct kc_probe *p, struct kc_err *err)
 {
 	int ret;
@@ -93,6 +110,8 @@ int kc_probe(struct kc_backend *be, const struct kc_target *t, struct kc_probe *
 	if (ret)
 		return ret;
 	ret = ask_all(be, t, p, err);
+	if (ret)
+		add_stderr(be, err);
 	kc_backend_close(be);
 	return ret;
 }

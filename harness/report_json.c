@@ -55,6 +55,7 @@ static json_t *tests_json(const struct kc_report *rep)
 		json_t *test = kc_result_to_json(rep->results[i]);
 
 		json_object_del(test, "detail");
+		json_object_del(test, "suspicion");
 		if (json_array_append_new(list, test)) {
 			json_decref(list);
 			return NULL;

@@ -32,6 +32,7 @@
 
 #define SLOTS_MAX	16
 #define SEC		1000000000ll
+#define NAP_MS		200
 #define WORKER_LIMIT_NS	(120 * SEC)	/* far above the sum of a test's own deadlines */
 
 enum attempt { FIRST, FRESH, FLIPPED, ATTEMPTS };
@@ -81,6 +82,7 @@ static void on_signal(int signo)
 {
 	(void)signo;
 	interrupted = 1;
+	kc_stop_waiting = 1;
 }
 
 /* --- Directories -------------------------------------------------------------------------------- */
@@ -93,11 +95,7 @@ static int make_scratch(struct runner *r)
 			return kc_err_set(r->err, -errno, "--keep %s: %s", r->scratch, strerror(errno));
 		return 0;
 	}
-	snprintf(r->scratch, sizeof(r->scratch), "%s/kickcall-XXXXXX",
-		 getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-	if (!mkdtemp(r->scratch))
-		return kc_err_set(r->err, -errno, "%s: %s", r->scratch, strerror(errno));
-	return 0;
+	return kc_make_scratch(r->scratch, sizeof(r->scratch), r->err);
 }
 
 /* A prepared directory for a back-end; the caller frees the name. */
@@ -476,8 +474,9 @@ static unsigned wait_for_workers(struct runner *r, struct pollfd *p, struct slot
 		if (r->slots[i].deadline_ns < first)
 			first = r->slots[i].deadline_ns;
 	}
+	/* Not for long: a Ctrl-C just before the poll does not interrupt it. */
 	if (n)
-		poll(p, n, first == INT64_MAX ? 1000 : kc_poll_ms(first));
+		poll(p, n, kc_poll_ms(first) < NAP_MS ? kc_poll_ms(first) : NAP_MS);
 	return n;
 }
 

@@ -114,11 +114,18 @@ static int add_file(struct kc_suite *s, const char *path, const char *id, const 
 	return 0;
 }
 
-static int is_scenario_or_dir(const struct dirent *e)
+static int is_visible(const struct dirent *e)
 {
-	const char *dot = strrchr(e->d_name, '.');
+	return e->d_name[0] != '.';
+}
 
-	return e->d_name[0] != '.' && (!dot || !strcmp(dot, ".kick"));
+/* In a folder, what is neither a folder nor a scenario is none of our business. */
+static bool is_scenario_or_dir(const char *path)
+{
+	size_t n = strlen(path);
+	struct stat st;
+
+	return (n > 5 && !strcmp(path + n - 5, ".kick")) || (!stat(path, &st) && S_ISDIR(st.st_mode));
 }
 
 static int add_path(struct kc_suite *s, const char *path, const char *root, const struct kc_options *o,
@@ -128,14 +135,14 @@ static int add_dir(struct kc_suite *s, const char *path, const char *root, const
 		   const char *device, struct kc_err *err)
 {
 	struct dirent **names;
-	int n = scandir(path, &names, is_scenario_or_dir, alphasort), ret = 0;
+	int n = scandir(path, &names, is_visible, alphasort), ret = 0;
 	char sub[PATH_MAX];
 
 	if (n < 0)
 		return kc_err_set(err, -errno, "%s: %s", path, strerror(errno));
 	for (int i = 0; i < n; i++) {
 		snprintf(sub, sizeof(sub), "%s/%s", path, names[i]->d_name);
-		if (!ret)
+		if (!ret && is_scenario_or_dir(sub))
 			ret = add_path(s, sub, root, o, device, err);
 		free(names[i]);
 	}
