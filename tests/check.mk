@@ -28,7 +28,7 @@ need-all:
 .PHONY: units-built unit
 units-built: $(UNITS)
 unit: $(UNITS)
-	@set -e; for t in $(UNITS); do $(UNIT_WRAP) $$t 2>&1 | tests/quiet.sh $$t; done
+	@set -e; for t in $(UNITS); do tests/unit/run.sh $$(basename $$t) $(UNIT_WRAP) $$t; done
 
 # The suite against the reference back-end: in the simulator, and live in a process of its own.
 .PHONY: scenarios
