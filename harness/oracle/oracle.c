@@ -29,11 +29,25 @@ const struct kc_point *const kc_points[] = {
 	NULL
 };
 
+/* A device that is wrong once is often wrong all the time: the first few say it all. */
+static bool is_enough(struct kc_oracle *o, const char *clause)
+{
+	for (unsigned i = 0; i < KC_CLAUSES_COUNTED; i++) {
+		if (!o->told[i].clause[0])
+			snprintf(o->told[i].clause, sizeof(o->told[i].clause), "%s", clause);
+		if (!strcmp(o->told[i].clause, clause))
+			return o->told[i].n++ >= KC_SAME_CLAUSE_MAX;
+	}
+	return false;
+}
+
 void kc_accuse(struct kc_oracle *o, const char *clause, const char *fmt, ...)
 {
 	char text[512];
 	va_list ap;
 
+	if (is_enough(o, clause))
+		return;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);

@@ -3,7 +3,8 @@
  * Point 1, conservation: each offered chain is used exactly once before its head is offered again.
  *
  * An id that is not in flight, or not any more, is VQ-SPLIT-USED-02, on a malformed ring too: what
- * was never offered can never be completed. (An entry that holds what it held before is point 5's.)
+ * was never offered can never be completed. (An entry that holds what it held before is not
+ * judged here but by point 5.)
  *
  * A chain that never comes back is judged where that is proved:
  * - when a queue was stopped and its base says that the chain was taken: VU-MSG-GETBASE-02;
@@ -18,7 +19,7 @@
 
 static void entry_used(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_watch_used *u)
 {
-	if (u->chain || q->derailed)
+	if (u->chain || u->stale)
 		return;
 	q->lost.told = q->serial;	/* one accusation: what it stands for is not lost besides */
 	if (u->again)
@@ -26,7 +27,7 @@ static void entry_used(struct kc_oracle *o, struct kc_watch_queue *q, const stru
 			  "queue %u: used entry %u names head %u, expected a head in "
 			  "flight, and this one was used already and not offered since",
 			  q->qi, u->idx, u->id);
-	else if (!u->stale)
+	else
 		kc_accuse(o, "VQ-SPLIT-USED-02",
 			  "queue %u: used entry %u names id %u (len %u), expected one "
 			  "of the %llu heads in flight",

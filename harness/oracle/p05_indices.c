@@ -28,8 +28,9 @@ static void astray(struct kc_oracle *o, struct kc_watch_queue *q, uint16_t idx)
 
 static void entry_used(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_watch_used *u)
 {
-	if (u->chain || u->again || !u->stale)
+	if (u->chain || !u->stale)
 		return;
+	q->lost.told = q->serial;	/* what it should have named is not lost besides */
 	kc_accuse(o, "VQ-SPLIT-USED-03",
 		  "queue %u: used idx passed entry %u, expected it to be written before, "
 		  "and slot %u still holds id %u len %u from earlier",

@@ -17,6 +17,8 @@
 #define KC_WATCH_QUEUES	256u
 #define KC_WATCH_HEADS	65536u		/* every value that a 16-bit head can have */
 #define KC_WATCH_RECENT	8u
+#define KC_CLAUSES_COUNTED	64u
+#define KC_SAME_CLAUSE_MAX	8u	/* accusations of one clause; more are not told */
 
 enum kc_span_kind { KC_SPAN_TABLE, KC_SPAN_OUT, KC_SPAN_IN };
 struct kc_span {
@@ -92,6 +94,10 @@ struct kc_oracle {
 	bool failed;			/* out of memory: judges nothing any more */
 	uint64_t features;		/* of the last SET_FEATURES */
 	uint64_t events;		/* everything that happened, for progress */
+	struct {
+		char clause[48];
+		unsigned n;
+	} told[KC_CLAUSES_COUNTED];
 	struct kc_trust trust;
 	struct kc_grammar grammar;
 	struct kc_progress progress;
@@ -109,7 +115,7 @@ struct kc_watch_used {
 	const struct kc_watch_chain *overtaken;	/* in order: the chain that was due first */
 };
 
-/* Reports a broken clause. */
+/* Reports a broken clause, KC_SAME_CLAUSE_MAX times at most. */
 void kc_accuse(struct kc_oracle *o, const char *clause, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* Runs one handler of every point that has it. */

@@ -72,6 +72,18 @@ static void a_head_used_twice(void **state)
 	accused(b, "VQ-SPLIT-USED-02", "used already");
 }
 
+static void the_same_again_and_again(void **state)
+{
+	struct bench *b = *state;
+	struct bench_queue *q = start(b, 0, 8, 0, 0);
+
+	for (unsigned i = 0; i < 100; i++) {
+		drv_offer(b, q, drv_chain(b, q, i % 4));
+		dev_use(b, q, 1, i + 1);
+	}
+	assert_in_range(b->n, 1, 16);
+}
+
 static void lost_after_a_kick(void **state)
 {
 	struct bench *b = *state;
@@ -571,7 +583,7 @@ static void malformed_may_be_used_with_a_small_len_once(void **state)
 	dev_use(b, q, 0, 0);
 	none(b);
 	drv_offer(b, q, 3);
-	dev_use(b, q, 0, 0);
+	dev_use(b, q, 0, 1);
 	accused(b, "VQ-SPLIT-USED-02", "used already");
 }
 
@@ -670,6 +682,7 @@ int main(void)
 		RUN(an_id_never_offered),
 		RUN(an_id_beyond_all_heads),
 		RUN(a_head_used_twice),
+		SIM(the_same_again_and_again),
 		SIM(lost_after_a_kick),
 		SIM(overtaken_for_ever),
 		SIM(a_kick_that_was_due_and_not_given),
