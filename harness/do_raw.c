@@ -13,6 +13,24 @@ static int scratch(struct kc_world *w, uint64_t *gpa, uint64_t len)
 	return kc_world_stop(w, KC_ERROR, "no guest memory for a scratch buffer");
 }
 
+/* at desc, at avail, at used: a part of the ring itself. */
+static bool ring_part(const struct kc_world_queue *q, const struct kc_arg *a, unsigned *i,
+		      uint64_t *gpa)
+{
+	const struct { const char *word; uint64_t gpa; } parts[] = {
+		{ "desc", q->config.desc }, { "avail", q->config.avail }, { "used", q->config.used },
+	};
+
+	for (unsigned k = 0; k < 3; k++) {
+		if (*i >= a->nrest || strcmp(a->rest[*i].text, parts[k].word))
+			continue;
+		*gpa = parts[k].gpa;
+		++*i;
+		return true;
+	}
+	return false;
+}
+
 /* out LEN | in LEN | table LEN, then next N, flags N, at ADDRESS in any order. */
 static int read_desc(struct kc_world *w, const struct kc_step *s, struct kc_desc *d)
 {
@@ -37,6 +55,8 @@ static int read_desc(struct kc_world *w, const struct kc_step *s, struct kc_desc
 		const char *word = i == 1 ? "len" : a->rest[i++].text;
 		int64_t v;
 
+		if (!strcmp(word, "at") && ring_part(q, a, &i, &d->addr))
+			continue;
 		if (kc_num_parse(a->rest, a->nrest, &i, &num))
 			return kc_world_script_error(w, "a number is missing after '%s'", word);
 		v = kc_world_num(w, &num, s->qi);
@@ -80,6 +100,7 @@ KC_VERB(raw_desc)
 
 	if (!q || read_desc(w, s, &d))
 		return -1;
+	kc_oracle_by_hand(w->oracle, s->qi);
 	return written(w, s, kc_raw_desc(&q->ring, (uint32_t)s->args[0].num.plus, d), "desc", d.addr);
 }
 

@@ -44,7 +44,8 @@ const struct kc_verb kc_verbs[] = {
 	{ D, "arm calls", kc_do_arm_calls, "ask for a call at the next used entry" },
 
 	{ D, "desc[<n>] = <*>", kc_do_raw_desc,
-	  "hostile: out LEN | in LEN | table LEN [next N] [flags N] [at ADDRESS]" },
+	  "hostile: out LEN | in LEN | table LEN [next N] [flags N] [at ADDRESS | at desc | "
+	  "at avail | at used]" },
 	{ D, "table[<n>] = <*>", kc_do_raw_table, "hostile: the same, into a scratch indirect table" },
 	{ D, "offer head <n>", kc_do_raw_offer, "hostile: put a head into the available ring" },
 	{ D, "avail.idx = <n>", kc_do_raw_avail_idx, "hostile" },

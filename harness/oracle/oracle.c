@@ -224,6 +224,14 @@ void kc_oracle_suppression(struct kc_oracle *o, unsigned qi)
 	happened(o, qi);
 }
 
+void kc_oracle_by_hand(struct kc_oracle *o, unsigned qi)
+{
+	struct kc_watch_queue *q = kc_watch_queue(o, qi);
+
+	if (q)
+		q->by_hand = true;
+}
+
 void kc_oracle_malformed(struct kc_oracle *o, unsigned qi)
 {
 	struct kc_watch_queue *q = happened(o, qi);

@@ -57,6 +57,8 @@ void kc_oracle_queue_start(struct kc_oracle *o, unsigned qi, const struct kc_ora
 void kc_oracle_queue_stopping(struct kc_oracle *o, unsigned qi);
 void kc_oracle_queue_stopped(struct kc_oracle *o, unsigned qi, uint32_t base);
 void kc_oracle_queue_enable(struct kc_oracle *o, unsigned qi, bool enabled);
+/* A descriptor of this queue is about to be written by the script: nobody poisoned its buffer. */
+void kc_oracle_by_hand(struct kc_oracle *o, unsigned qi);
 /* The driver broke a rule of the device type's on this queue (a blk request without a status). */
 void kc_oracle_malformed(struct kc_oracle *o, unsigned qi);
 /* A device reset was acknowledged: as if every queue had stopped, with no base known. */

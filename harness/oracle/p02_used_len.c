@@ -54,7 +54,7 @@ static void entry_used(struct kc_oracle *o, struct kc_watch_queue *q, const stru
 			  "queue %u: head %u was used with len %u (used idx %u), expected "
 			  "at most its %" PRIu64 " writable bytes",
 			  q->qi, u->chain->head, u->len, u->idx, u->chain->writable);
-	else if (!q->malformed)
+	else if (!q->malformed && !q->by_hand)
 		look_for_untouched(o, q, u);
 }
 

@@ -166,6 +166,21 @@ static void give_up(struct kc_oracle *o)
 	o->shadow.permit_all++;
 }
 
+/* May the device, by order of the driver, write data over its own used ring? */
+static bool covers_used_ring(const struct kc_watch_queue *q, const struct kc_watch_chain *c)
+{
+	uint64_t used = q->cfg.used, end = used + kc_used_bytes(q->cfg.size);
+
+	for (unsigned i = 0; i < c->nspans; i++) {
+		const struct kc_span *s = &c->spans[i];
+
+		if (s->kind == KC_SPAN_IN && s->gpa < end &&
+		    (s->gpa >= used || used - s->gpa < s->len))
+			return true;
+	}
+	return false;
+}
+
 static struct kc_watch_chain *offer(struct kc_oracle *o, struct kc_watch_queue *q, uint16_t idx,
 				    uint16_t head, uint64_t times)
 {
@@ -191,6 +206,10 @@ static struct kc_watch_chain *offer(struct kc_oracle *o, struct kc_watch_queue *
 	enlist(q, c);
 	if (c->bad)
 		kc_watch_malformed(q, c->bad);
+	if (covers_used_ring(q, c)) {
+		kc_watch_malformed(q, "a writable buffer lies over the used ring");
+		q->derailed = true;	/* nobody can tell entries from data any more */
+	}
 	return c;
 }
 

@@ -61,6 +61,7 @@ struct kc_watch_queue {
 	bool wired;			/* SET_VRING_KICK has been seen since start */
 	bool derailed;			/* the device's used idx makes no sense any more */
 	const char *malformed;		/* the driver broke the ring's rules: how, or NULL */
+	bool by_hand;			/* the script wrote descriptors: no buffer has poison */
 	bool scribbled;			/* the driver wrote used->idx, namely: */
 	uint16_t scribble;
 	uint8_t *used_host;		/* used ring in memory, or NULL */
