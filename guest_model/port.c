@@ -210,6 +210,14 @@ void kc_port_fill(const struct kc_port *p, enum kc_fill what, uint64_t serial, u
 	}
 }
 
+void kc_poison_unlike(uint8_t *poison, const uint8_t *expected, uint32_t len)
+{
+	/* Poison and its complement stay different in every case. */
+	for (uint32_t i = 0; i < len; i++)
+		if (poison[i] == expected[i])
+			poison[i] ^= 0x55;
+}
+
 /* Requests */
 
 /* The pieces of one stream as segments without an address. */

@@ -513,6 +513,15 @@ static int choose_sector(struct ask *a, struct blk *b, struct kc_err *err)
 
 /* Streams and cuts */
 
+static void spare_contents(struct kc_port *p, const struct ask *a, struct kc_plan *plan)
+{
+	uint8_t there[SECTOR];
+
+	for (uint32_t i = 0; i < a->data / SECTOR; i++)
+		if (storage_known(p, a->sector + i, there))
+			kc_poison_unlike(plan->in.bytes + i * SECTOR, there, SECTOR);
+}
+
 static void lay_bytes(struct kc_port *p, const struct ask *a, uint64_t serial, struct kc_plan *plan)
 {
 	struct virtio_blk_outhdr header = {
@@ -526,6 +535,8 @@ static void lay_bytes(struct kc_port *p, const struct ask *a, uint64_t serial, s
 	if (a->kind == KIND_WRITE)
 		kc_port_fill(p, KC_FILL_DATA, serial, plan->out.bytes + HEADER_BYTES, a->data);
 	kc_port_fill(p, KC_FILL_POISON, serial, plan->in.bytes, plan->in.len);
+	if (a->kind == KIND_READ)
+		spare_contents(p, a, plan);
 	/* No status that a device may answer, in either run. */
 	plan->in.bytes[plan->in.len - 1] = p->env.poison_flip ? 0xf0 : 0xff;
 }

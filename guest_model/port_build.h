@@ -55,6 +55,10 @@ enum kc_fill { KC_FILL_DATA, KC_FILL_POISON };
 void kc_port_fill(const struct kc_port *p, enum kc_fill what, uint64_t serial, uint8_t *buf,
 		  uint32_t len);
 
+/* Changes the poison bytes that happen to be what is expected in their place: the oracle would take
+ * them for unwritten, and each such test would be run a second time. */
+void kc_poison_unlike(uint8_t *poison, const uint8_t *expected, uint32_t len);
+
 /*
  * Allocates guest memory for every piece and writes it; the request's segments, sizes and serial
  * are filled in, priv and what are not. NULL with *code and err: -EINVAL when ring and peer do not

@@ -87,6 +87,8 @@ static struct kc_request *loopback_make(struct kc_port *p, const struct kc_shape
 	if (!*code) {
 		kc_port_fill(p, KC_FILL_DATA, serial, plan.out.bytes, plan.out.len);
 		kc_port_fill(p, KC_FILL_POISON, serial, plan.in.bytes, plan.in.len);
+		kc_poison_unlike(plan.in.bytes, plan.out.bytes,
+				 plan.in.len < plan.out.len ? plan.in.len : plan.out.len);
 		r = kc_plan_build(&plan, p, shape, serial, code, err);
 	}
 	kc_plan_fini(&plan);

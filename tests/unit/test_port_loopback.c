@@ -245,7 +245,7 @@ static void poison(void **state)
 		uint64_t seed;
 		bool flip;
 	} runs[] = { { 7, false }, { 7, true }, { 8, false } };
-	unsigned differ = 0;
+	unsigned differ = 0, complement = 0;
 
 	(void)state;
 	for (unsigned i = 0; i < 3; i++) {
@@ -269,9 +269,14 @@ static void poison(void **state)
 	assert_memory_not_equal(out[0], out[2], 64);
 	assert_memory_not_equal(out[0], in[0], 64);
 	for (unsigned i = 0; i < 64; i++) {
-		assert_int_equal(in[0][i] ^ in[1][i], 0xff);
+		/* the complement, but never what will be written in its place */
+		assert_int_not_equal(in[0][i], in[1][i]);
+		assert_int_not_equal(in[0][i], out[0][i]);
+		assert_int_not_equal(in[1][i], out[1][i]);
+		complement += (in[0][i] ^ in[1][i]) == 0xff;
 		differ += in[0][i] != in[2][i];
 	}
+	assert_true(complement > 48);
 	assert_true(differ > 48);
 }
 
