@@ -115,8 +115,10 @@ void kc_oracle_session_start(struct kc_oracle *o)
 	if (o->running)
 		end_session(o, false);
 	for (unsigned qi = 0; qi < o->nq; qi++)
-		if (o->q[qi])
+		if (o->q[qi]) {
 			kc_watch_stop(o, o->q[qi]);
+			o->q[qi]->nleft = 0;	/* another device, for all that is known */
+		}
 	kc_points_tell(o, session, true, true);
 }
 

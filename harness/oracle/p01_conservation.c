@@ -19,7 +19,7 @@
 
 static void entry_used(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_watch_used *u)
 {
-	if (u->chain || u->stale)
+	if (u->chain || u->stale || u->late)
 		return;
 	q->lost.told = q->serial;	/* one accusation: what it stands for is not lost besides */
 	if (u->again)

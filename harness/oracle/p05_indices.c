@@ -28,7 +28,7 @@ static void astray(struct kc_oracle *o, struct kc_watch_queue *q, uint16_t idx)
 
 static void entry_used(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_watch_used *u)
 {
-	if (u->chain || !u->stale)
+	if (u->chain || !u->stale || u->late)
 		return;
 	q->lost.told = q->serial;	/* what it should have named is not lost besides */
 	kc_accuse(o, "VQ-SPLIT-USED-03",

@@ -3,7 +3,8 @@
  * Point 12, silence after a barrier: the GET_VRING_BASE reply of the last ring, or an acknowledged
  * reset. Until a queue starts again all guest memory stays as it is (VU-SUSPEND-01) and no call
  * comes (VU-SUSPEND-02); after a reset both are VIRTIO-RESET-DEV-02. One ring that stopped while
- * others run on uses nothing more (VU-RING-STATE-01) and calls no more (VQ-RESET-DEV-01).
+ * others run on uses nothing more (VU-RING-STATE-01), calls no more and carries out no request that
+ * it had in hand, neither while it rests nor after its next start (VQ-RESET-DEV-01).
  *
  * SET_VRING_KICK may start a ring, so silence ends when it is sent, or when a queue is said to
  * start, and memory is compared before: then, or at the SET_VRING_ADDR, NUM or BASE that leads up
@@ -33,12 +34,27 @@ static void changed(struct kc_oracle *o, const struct kc_shadow_change *c,
 			  "%" PRIu64 " bytes at gpa 0x%" PRIx64 " (%s) changed, expected no write "
 			  "since %s; the first expected 0x%02x, actual 0x%02x",
 			  c->len, c->gpa, p->text, since(o->silence.reset), c->expected, c->actual);
+	else if (p->at == KC_AT_LEFT)
+		kc_accuse(o, "VQ-RESET-DEV-01",
+			  "%" PRIu64 " bytes at gpa 0x%" PRIx64 " (%s) changed, expected no request "
+			  "to be carried out since; the first expected 0x%02x, actual 0x%02x",
+			  c->len, c->gpa, p->text, c->expected, c->actual);
 	else if (p->at == KC_AT_USED && p->q->quietness.barrier)
 		kc_accuse(o, "VU-RING-STATE-01",
 			  "%" PRIu64 " bytes at gpa 0x%" PRIx64 " (%s) changed, expected "
 			  "no write since this ring was stopped; the first expected 0x%02x, actual "
 			  "0x%02x",
 			  c->len, c->gpa, p->text, c->expected, c->actual);
+}
+
+/* The queue runs again, and what should have ended with the stop comes now. */
+static void entry_used(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_watch_used *u)
+{
+	if (u->late)
+		kc_accuse(o, "VQ-RESET-DEV-01",
+			  "queue %u: used entry %u names head %u, which was in flight when the queue "
+			  "was stopped, expected nothing of it afterwards",
+			  q->qi, u->idx, u->id);
 }
 
 /* Between two comparisons of all memory: has the used idx of a stopped ring moved? */
@@ -117,6 +133,7 @@ const struct kc_point kc_point_silence = {
 	.name = "silence",
 	.session = session,
 	.started = started,
+	.used = entry_used,
 	.looked = looked,
 	.called = called,
 	.changed = changed,

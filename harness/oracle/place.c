@@ -125,9 +125,25 @@ static bool any_ring(const struct kc_oracle *o, uint64_t gpa, bool started, stru
 	return false;
 }
 
+static bool any_left(const struct kc_oracle *o, uint64_t gpa, struct kc_place_of *p)
+{
+	for (unsigned qi = 0; qi < o->nq; qi++)
+		for (unsigned i = 0; o->q[qi] && i < o->q[qi]->nleft; i++) {
+			if (!in(gpa, o->q[qi]->left[i].gpa, o->q[qi]->left[i].len))
+				continue;
+			p->at = KC_AT_LEFT;
+			p->q = o->q[qi];
+			snprintf(p->text, sizeof(p->text),
+				 "a buffer of head %u, in flight when queue %u was stopped",
+				 o->q[qi]->left[i].head, qi);
+			return true;
+		}
+	return false;
+}
+
 void kc_watch_place(const struct kc_oracle *o, uint64_t gpa, struct kc_place_of *p)
 {
-	if (any_ring(o, gpa, true, p) || any_chain(o, gpa, in_chain, p) ||
+	if (any_ring(o, gpa, true, p) || any_chain(o, gpa, in_chain, p) || any_left(o, gpa, p) ||
 	    any_chain(o, gpa, near_chain, p) || any_ring(o, gpa, false, p))
 		return;
 	p->at = KC_AT_OTHER;

@@ -245,6 +245,41 @@ static void read_avail(struct kc_oracle *o, struct kc_watch_queue *q, bool at_st
 	o->events++;
 }
 
+/* What the device may still have in hand, though it said that it stopped. */
+static void note_left(struct kc_watch_queue *q)
+{
+	q->nleft = 0;
+	for (const struct kc_watch_chain *c = q->first; c; c = c->next)
+		for (unsigned i = 0; i < c->nspans && q->nleft < KC_WATCH_LEFT; i++)
+			if (c->spans[i].kind == KC_SPAN_IN)
+				q->left[q->nleft++] = (struct kc_watch_left){
+					c->spans[i].gpa, c->spans[i].len, c->head, false };
+}
+
+static bool is_left(const struct kc_watch_queue *q, uint32_t id)
+{
+	for (unsigned i = 0; i < q->nleft; i++)
+		if (q->left[i].head == id && !q->left[i].used)
+			return true;
+	return false;
+}
+
+static void left_was_used(struct kc_watch_queue *q, uint32_t id)
+{
+	for (unsigned i = 0; i < q->nleft; i++)
+		q->left[i].used |= q->left[i].head == id;
+}
+
+/* Buffers are more than chains: generous, as a bound has to be. */
+static uint64_t left_unused(const struct kc_watch_queue *q)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < q->nleft; i++)
+		n += !q->left[i].used;
+	return n;
+}
+
 /* --- What the device gives back --------------------------------------------------------------- */
 
 static bool entry_unchanged(const struct kc_oracle *o, const struct kc_watch_queue *q, uint16_t idx)
@@ -298,6 +333,8 @@ static void tell_used(struct kc_oracle *o, struct kc_watch_queue *q, struct kc_w
 	kc_points_tell(o, used, q, u);
 	if (u->chain)
 		chain_used(o, q, u->chain);
+	else if (u->late)
+		left_was_used(q, u->id);
 }
 
 static void tell_skipped(struct kc_oracle *o, struct kc_watch_queue *q, int n)
@@ -330,6 +367,7 @@ static uint16_t take_used(struct kc_oracle *o, struct kc_watch_queue *q, uint16_
 		return 0;
 	u.again = c && c->used;
 	u.chain = u.again ? NULL : c;
+	u.late = !c && is_left(q, u.id);
 	if (u.chain && q->cfg.in_order && c != q->first) {
 		batch = batch_before(o, q, c, left);
 		if (batch < 0) {
@@ -369,7 +407,7 @@ static void read_used(struct kc_oracle *o, struct kc_watch_queue *q, bool final)
 	n = q->scribbled ? after_scribble(q, idx) : (uint16_t)(idx - q->used_idx);
 	if (!n)
 		return;
-	if (n > q->outstanding) {
+	if (n > q->outstanding + left_unused(q)) {
 		if (final) {
 			q->derailed = true;
 			kc_points_tell(o, astray, q, idx);
@@ -431,12 +469,13 @@ static void forget_chains(struct kc_oracle *o, struct kc_watch_queue *q)
 /* Everything but what outlives a stop. */
 static void clear(struct kc_watch_queue *q, const struct kc_oracle_queue *cfg)
 {
-	bool enabled = q->enabled;
-	unsigned qi = q->qi;
+	struct kc_watch_queue old = *q;
 
 	memset(q, 0, sizeof(*q));
-	q->qi = qi;
-	q->enabled = enabled;
+	q->qi = old.qi;
+	q->enabled = old.enabled;
+	memcpy(q->left, old.left, sizeof(q->left));
+	q->nleft = old.nleft;
 	q->cfg = *cfg;
 }
 
@@ -472,6 +511,7 @@ void kc_watch_stop(struct kc_oracle *o, struct kc_watch_queue *q)
 	if (q->started)
 		o->running--;
 	q->started = q->orphan = false;
+	note_left(q);
 	forget_chains(o, q);
 	kc_shadow_sync(&o->shadow, q->cfg.used, kc_used_bytes(q->cfg.size));
 	kc_shadow_permit(&o->shadow, q->cfg.used, kc_used_bytes(q->cfg.size), false);

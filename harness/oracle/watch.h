@@ -17,6 +17,7 @@
 #define KC_WATCH_QUEUES	256u
 #define KC_WATCH_HEADS	65536u		/* every value that a 16-bit head can have */
 #define KC_WATCH_RECENT	8u
+#define KC_WATCH_LEFT	128u
 #define KC_CLAUSES_COUNTED	64u
 #define KC_SAME_CLAUSE_MAX	8u	/* accusations of one clause; more are not told */
 
@@ -51,6 +52,13 @@ struct kc_watch_chain {
 	uint64_t kicks_before;
 };
 
+/* A writable buffer of a chain that was in flight when its queue was stopped. */
+struct kc_watch_left {
+	uint64_t gpa, len;
+	uint16_t head;
+	bool used;			/* completed after all */
+};
+
 struct kc_watch_queue {
 	unsigned qi;
 	struct kc_oracle_queue cfg;
@@ -80,6 +88,8 @@ struct kc_watch_queue {
 		uint16_t idx;
 		uint32_t id, len;
 	} recent[KC_WATCH_RECENT];	/* at used % KC_WATCH_RECENT */
+	struct kc_watch_left left[KC_WATCH_LEFT];	/* outlives the next start */
+	unsigned nleft;
 	struct kc_lost lost;
 	struct kc_indices indices;
 	struct kc_notify notify;
@@ -111,6 +121,7 @@ struct kc_watch_used {
 	uint32_t id, len;
 	struct kc_watch_chain *chain;	/* NULL: no such chain is in flight */
 	bool again;			/* it was used before and not offered since */
+	bool late;			/* its chain was in flight when the queue was stopped */
 	bool stale;			/* the entry holds what it held before */
 	bool skipped;			/* in order: no entry of its own; len is all it can be */
 	const struct kc_watch_chain *overtaken;	/* in order: the chain that was due first */
@@ -147,7 +158,7 @@ void kc_watch_walk(struct kc_oracle *o, const struct kc_watch_queue *q, struct k
 
 /* What lies at an address? (place.c) */
 enum kc_at { KC_AT_DESC, KC_AT_AVAIL, KC_AT_USED, KC_AT_USED_END, KC_AT_TABLE, KC_AT_READABLE,
-	     KC_AT_GUARD, KC_AT_RETURNED, KC_AT_OTHER };
+	     KC_AT_GUARD, KC_AT_RETURNED, KC_AT_OTHER, KC_AT_LEFT };
 struct kc_place_of {
 	enum kc_at at;
 	const struct kc_watch_queue *q;	/* NULL for KC_AT_OTHER */

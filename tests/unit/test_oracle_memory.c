@@ -310,6 +310,30 @@ static void one_stopped_ring_among_running_ones(void **state)
 	accused(b, "VU-RING-STATE-01", "the used ring of queue 0");
 }
 
+/* A request that was in hand at the stop is completed after the restart. */
+static void late_completions(void **state)
+{
+	struct bench *b = *state;
+	struct bench_queue *q = start(b, 0, 8, 0, WITHOUT_CALL);
+
+	start(b, 1, 8, 0, 0);
+	drv_request(b, q, 0);
+	drv_request(b, q, 1);
+	kc_oracle_queue_stopped(b->o, 0, 2);
+	accused(b, "VU-MSG-GETBASE-02", "head 0");
+	flip_and_verify(b, BUF(1));
+	accused(b, "VQ-RESET-DEV-01", "a buffer of head 0, in flight when queue 0 was stopped");
+	q->c.avail_base = 2;
+	kc_oracle_queue_start(b->o, 0, &q->c);
+	dev_use(b, q, 2, 32);
+	accused(b, "VQ-RESET-DEV-01", "names head 2");
+	drv_request(b, q, 2);
+	dev_serve(b, q, 2);	/* the books go on */
+	none(b);
+	dev_use(b, q, 2, 32);
+	assert_int_equal(b->n, 1);
+}
+
 /* The memory of a stopped ring may serve another purpose. */
 static void a_stopped_rings_memory_is_free(void **state)
 {
@@ -376,6 +400,7 @@ int main(void)
 		RUN(a_slot_that_was_read_is_free),
 		RUN(silence_after_the_last_stop),
 		SIM(writes_before_the_barrier),
+		RUN(late_completions),
 		RUN(silence_after_a_reset),
 		RUN(one_stopped_ring_among_running_ones),
 		SIM(a_stopped_rings_memory_is_free),
