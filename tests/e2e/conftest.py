@@ -127,7 +127,7 @@ class Kickcall:
         pid, master = pty.fork()
         if not pid:
             os.chdir(ROOT)
-            os.execve(PROGRAM, [PROGRAM, *map(str, args)], self.env(TERM="xterm", **env))
+            os.execve(PROGRAM, [PROGRAM, *map(str, args)], self.env(**{"TERM": "xterm", **env}))
         end, text = time.monotonic() + deadline, b""
         try:
             while True:
@@ -196,6 +196,18 @@ def kc(tmp_path):
         tool.check_nothing_left()
     finally:
         tool.kill_all()
+
+
+@pytest.fixture(scope="session")
+def whole_suite(tmp_path_factory):
+    """One run of everything on the reference, in the simulator: its report and its trace."""
+    folder = tmp_path_factory.mktemp("whole")
+    tool = Kickcall(folder)
+    run = tool.report("conform", "--seed", 1, "--trace", folder / "trace", deadline=120)
+    assert run.status in (0, 1), run.err
+    tool.check_nothing_left()
+    run.seed, run.trace = 1, (folder / "trace").read_bytes()
+    return run
 
 
 @pytest.fixture

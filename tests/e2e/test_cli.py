@@ -245,9 +245,8 @@ def test_trace_is_json_lines(kc):
     assert kc("run", kc.script(PASSES), "--trace", path).status == 0
     events = [json.loads(line) for line in path.read_text().splitlines()]
     assert len(events) > 10
-    for e in events:
-        assert {"test", "step", "time", "actor", "op"} <= set(e) or \
-               {"test", "step", "time", "actor", "operation"} <= set(e), e
+    keys = {"test", "step", "time", "actor", "operation", "place", "value"}
+    assert all(set(e) == keys for e in events)
     assert {"driver", "vmm", "backend", "kvm"} <= {e["actor"] for e in events}
     assert kc("run", kc.script(PASSES), "--trace", "/no/such/dir/t").status == 3
 

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The reports: JSON by schema 1, text for people, progress on terminals, all or nothing in files."""
+import json
+import re
+
+import pytest
+from conftest import FAILS, PASSES, SKIPS, VERDICTS, WARNS, backend
+
+ESCAPE = "\x1b"
+
+
+@pytest.fixture
+def folder(kc):
+    """One test of each common verdict."""
+    for name, text in (("a", PASSES), ("b", FAILS), ("c", WARNS), ("d", SKIPS)):
+        kc.script(text, name)
+    return kc.folder
+
+
+def check_types(value, shape):
+    assert set(value) == set(shape)
+    for key, kind in shape.items():
+        assert type(value[key]) is kind, (key, value[key])
+
+
+def check_schema_1(report):
+    check_types(report, {"schema": int, "kickcall": str, "complete": bool, "mode": str, "seed": int,
+                         "backend": dict, "summary": dict, "tests": list})
+    assert report["schema"] == 1
+    assert report["mode"] in ("sim", "live")
+    check_types(report["backend"], {"spec": str, "command": str, "device": str, "features": str,
+                                    "protocol_features": str, "queues": int})
+    for key in ("features", "protocol_features"):
+        assert re.fullmatch(r"0x[0-9a-f]+", report["backend"][key])
+    check_types(report["summary"], {v: int for v in [*VERDICTS, "duration_ms"]})
+    for test in report["tests"]:
+        check_types(test, {"id": str, "title": str, "variant": str, "verdict": str, "level": str,
+                           "clauses": list, "reason": str, "message": str, "violations": list,
+                           "replay": str, "duration_us": int})
+        assert test["verdict"] in VERDICTS and test["level"] in ("", "MUST", "SHOULD")
+        assert test["clauses"] and all(type(c) is str for c in test["clauses"])
+        for v in test["violations"]:
+            check_types(v, {"clause": str, "level": str, "line": int, "message": str})
+    for verdict in VERDICTS:
+        count = len([t for t in report["tests"] if t["verdict"] == verdict])
+        assert report["summary"][verdict] == count
+
+
+def test_json_has_exactly_the_keys_and_types_of_schema_1(kc, folder):
+    run = kc.report("run", folder)
+    check_schema_1(run.report)
+    assert [t["verdict"] for t in run.report["tests"]] == ["pass", "fail", "warn", "skip"]
+    assert run.report["complete"] is True
+    assert run.report["summary"]["duration_ms"] <= run.seconds * 1000
+    good, bad, warned, skipped = run.report["tests"]
+    assert good["replay"] == good["message"] == good["reason"] == "" and good["violations"] == []
+    assert bad["level"] == "MUST" and bad["message"] and bad["replay"]
+    assert bad["violations"][0]["clause"] == "VQ-SPLIT-USED-02"
+    assert bad["violations"][0]["line"] == 6
+    assert warned["level"] == "SHOULD" and warned["violations"][0]["level"] == "SHOULD"
+    assert "REPLY_ACK" in skipped["reason"]
+
+
+def test_json_of_the_whole_suite(whole_suite):
+    report = whole_suite.report
+    check_schema_1(report)
+    assert report["backend"]["spec"] == "ref" and report["backend"]["command"] == ""
+    assert report["backend"]["queues"] > 0
+    # An id is the path below the scenarios folder: never absolute, and no ending.
+    assert not [t for t in report["tests"] if t["id"].startswith("/") or ".kick" in t["id"]]
+
+
+def test_json_of_a_command(kc):
+    run = kc.report("run", kc.script(PASSES), "--timeout-ms", 20, *backend("dead", "kick", 3))
+    check_schema_1(run.report)
+    assert run.report["backend"]["spec"] == "command"
+    assert "dead.py kick 3 {socket}" in run.report["backend"]["command"]
+    assert run.report["backend"]["features"] == "0x140000000"
+
+
+def test_what_a_peer_says_cannot_break_the_report(kc):
+    talk = r"printf '\033[31m\377\0\"}' >&2; exec "
+    words = backend("dead", "kick", 3)[1:]
+    line = talk + " ".join(f"'{w}'" if w != "{socket}" else w for w in words)
+    run = kc.report("run", kc.script(PASSES), "--timeout-ms", 20, "--", "sh", "-c", line)
+    check_schema_1(run.report)
+    run = kc("run", kc.script(PASSES), "--timeout-ms", 20, "--", "sh", "-c", line)
+    assert ESCAPE not in run.out + run.err and run.status == 1
+
+
+def test_stdout_holds_the_report_and_nothing_else(kc, folder):
+    run = kc.report("run", folder, "-v")
+    assert json.loads(run.out)["schema"] == 1
+    assert "pass" in run.err
+
+
+# --- Files ------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_output_is_what_stdout_would_have_been(kc, folder, form):
+    path = kc.folder / "report"
+    run = kc("run", folder, "--format", form, "--output", path)
+    assert run.status == 1 and run.out == ""
+    said = kc("run", folder, "--format", form).out
+
+    def timeless(text):
+        return re.sub(r'in \d+\.\d s|"duration_(ms|us)": \d+|"--output[^"]*"', "", text)
+
+    assert timeless(path.read_text()) == timeless(said)
+    assert not list(kc.folder.glob("report?*"))
+
+
+def test_output_where_nothing_can_be_written(kc):
+    run = kc("run", kc.script(PASSES), "--output", "/proc/no/such/report.json")
+    assert run.status == 3 and "/proc/no/such/report.json" in run.err
+
+
+def test_output_to_a_place_that_is_a_folder_leaves_no_part(kc):
+    place = kc.folder / "place"
+    place.mkdir()
+    (place / "file").write_text("here first")
+    run = kc("run", kc.script(PASSES), "--output", place)
+    assert run.status == 3
+    assert (place / "file").read_text() == "here first"
+    assert not list(kc.folder.glob("place?*"))
+
+
+def test_an_older_report_survives_a_run_that_cannot_begin(kc):
+    path = kc.folder / "report.json"
+    path.write_text("older")
+    assert kc("run", kc.script("nonsense\n"), "--output", path).status == 2
+    run = kc("run", kc.script(PASSES), "--output", path, *backend("early", 1))
+    assert run.status == 3
+    assert path.read_text() == "older"
+
+
+def test_a_full_device_is_an_error(kc):
+    with open("/dev/full", "w", encoding="ascii") as full:
+        p = kc.start("run", kc.script(PASSES), stdout=full)
+        err = p.communicate(timeout=20)[1]
+    assert p.returncode == 3 and "report" in err
+
+
+# --- Text -------------------------------------------------------------------------------------------
+
+def test_text_of_a_failure_tells_all(kc):
+    path = kc.script(FAILS)
+    run = kc("run", path)
+    for said in ("FAIL", "one request is used", "VQ-SPLIT-USED-02 (protocol): ", "line 6: ",
+                 "expect   2 used", "queue 0: split, size 4", "messages", "events", "replay with",
+                 f"run {path} ", "0 pass, 1 fail"):
+        assert said in run.out, said
+
+
+def test_text_ends_in_the_counts(kc, folder):
+    last = kc("run", folder).out.splitlines()[-1]
+    assert re.fullmatch(r"1 pass, 1 fail, 1 warn, 1 skip in \d+\.\d s", last)
+
+
+# --- Terminals --------------------------------------------------------------------------------------
+
+def test_no_escape_codes_where_there_is_no_terminal(kc, folder):
+    run = kc("run", folder, "-v", TERM="xterm")
+    assert ESCAPE not in run.out + run.err and "\r" not in run.out + run.err
+
+
+def test_colours_and_a_line_that_updates_on_a_terminal(kc, folder):
+    run = kc.in_terminal("run", folder)
+    assert f"{ESCAPE}[1;31mFAIL{ESCAPE}[0m" in run.out
+    assert re.findall(r"\[(\d)/4\]", run.out) == ["1", "2", "3", "4"]
+    assert run.out.count(f"\r{ESCAPE}[K") >= 4
+
+
+@pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_no_colour_when_it_is_not_wanted(kc, folder, env):
+    run = kc.in_terminal("run", folder, **env)
+    assert "FAIL" in run.out
+    assert not re.search(r"\x1b\[[0-9;]*m", run.out)
+
+
+def test_plain_progress_lines_for_a_long_run(kc):
+    many = PASSES.replace("\n\nqueue", "\nvary     n = " + " ".join(map(str, range(51))) +
+                          "\n\nqueue")
+    run = kc("run", kc.script(many))
+    assert re.search(r"^\[50/51\]  50 pass$", run.err, re.M)
