@@ -4,13 +4,14 @@
 #include <linux/virtio_config.h>
 #include <harness/verbs.h>
 
-enum { OPT_LATER, OPT_DISABLED, OPT_UNKICKED, OPT_NO_CALL, OPT_NO_KICK_FD, OPT_REGION_END, OPT_APART,
-       OPT_COUNT };
+enum { OPT_LATER, OPT_DISABLED, OPT_UNKICKED, OPT_NO_CALL, OPT_NO_KICK_FD, OPT_REGION_END,
+       OPT_TABLE_AT_END, OPT_AVAIL_AT_END, OPT_APART, OPT_LEAST_ALIGNED, OPT_COUNT };
 
 static int read_options(struct kc_world *w, const struct kc_arg *a, bool *opt)
 {
 	static const char *const names[OPT_COUNT] = {
-		"later", "disabled", "unkicked", "no-call", "no-kick-fd", "at-region-end", "apart",
+		"later", "disabled", "unkicked", "no-call", "no-kick-fd", "at-region-end",
+		"table-at-region-end", "avail-at-region-end", "apart", "least-aligned",
 	};
 	unsigned k;
 
@@ -24,16 +25,41 @@ static int read_options(struct kc_world *w, const struct kc_arg *a, bool *opt)
 	return 0;
 }
 
-/* Alignments are the least that the specification demands (VQ-SPLIT-LAYOUT-01). */
+struct part {
+	uint64_t bytes, align;
+	enum kc_place place;
+	uint64_t *gpa;
+};
+
+/* least: at an odd multiple of its alignment, since the allocator gives more than it is asked for. */
+static int place_part(struct kc_world *w, const struct part *p, bool least)
+{
+	uint64_t bytes = (p->bytes + p->align - 1) / p->align * p->align;
+	int ret;
+
+	if (!least || p->place == KC_PLACE_REGION_END)
+		return kc_mem_alloc(&w->mem, bytes, p->align, p->place, p->gpa);
+	ret = kc_mem_alloc(&w->mem, bytes + p->align, 2 * p->align, p->place, p->gpa);
+	*p->gpa += p->align;
+	return ret;
+}
+
+/* Alignments are what the specification demands (VQ-SPLIT-LAYOUT-01). The used ring has 6 + 8 * size
+ * bytes, so that two bytes of its region are left behind it. */
 static int place_ring(struct kc_world *w, struct kc_queue_config *c, const bool *opt)
 {
-	enum kc_place desc = opt[OPT_APART] ? KC_PLACE_LOW : KC_PLACE_ANY;
-	enum kc_place used = opt[OPT_REGION_END] ? KC_PLACE_REGION_END : KC_PLACE_ANY;
+	const struct part parts[] = {
+		{ kc_desc_bytes(c->size), KC_DESC_ALIGN, opt[OPT_TABLE_AT_END] ? KC_PLACE_REGION_END :
+		  opt[OPT_APART] ? KC_PLACE_LOW : KC_PLACE_ANY, &c->desc },
+		{ kc_avail_bytes(c->size), KC_AVAIL_ALIGN, opt[OPT_AVAIL_AT_END] ? KC_PLACE_REGION_END :
+		  KC_PLACE_ANY, &c->avail },
+		{ kc_used_bytes(c->size), KC_USED_ALIGN, opt[OPT_REGION_END] ? KC_PLACE_REGION_END :
+		  KC_PLACE_ANY, &c->used },
+	};
 
-	if (kc_mem_alloc(&w->mem, kc_desc_bytes(c->size), KC_DESC_ALIGN, desc, &c->desc) ||
-	    kc_mem_alloc(&w->mem, kc_avail_bytes(c->size), KC_AVAIL_ALIGN, KC_PLACE_ANY, &c->avail) ||
-	    kc_mem_alloc(&w->mem, kc_used_bytes(c->size), KC_USED_ALIGN, used, &c->used))
-		return kc_world_stop(w, KC_ERROR, "no guest memory for a ring of %u", c->size);
+	for (unsigned i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+		if (place_part(w, &parts[i], opt[OPT_LEAST_ALIGNED]))
+			return kc_world_stop(w, KC_ERROR, "no guest memory for a ring of %u", c->size);
 	return 0;
 }
 
@@ -142,6 +168,7 @@ static int make(struct kc_world *w, const struct kc_step *s, uint16_t from, cons
 		return kc_world_script_error(w, "a split ring of size %u: %s", size, strerror(-ret));
 	q->made = true;
 	q->seen_used_idx = from;
+	q->mark.used_idx = from;
 	return opt[OPT_LATER] ? 0 : kc_world_start_queue(w, qi);
 }
 
