@@ -50,6 +50,19 @@ KC_VERB(expect_used_at_rest)
 	return 0;
 }
 
+KC_VERB(expect_nothing_carried_out)
+{
+	if (!kc_world_queue(w, s->qi))
+		return -1;
+	kc_world_settle(w);
+	kc_world_reap(w, s->qi);
+	if (w->answered_ok)
+		kc_world_violate(w, "", "queue %u: expected nothing carried out, actual: %u requests came back "
+				 "as done", s->qi, (unsigned)w->answered_ok);
+	w->nrefused = 0;
+	return 0;
+}
+
 KC_VERB(expect_all_used)
 {
 	struct kc_world_queue *q = kc_world_queue(w, s->qi);

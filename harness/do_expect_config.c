@@ -7,6 +7,15 @@
 #include <string.h>
 #include <harness/verbs.h>
 
+static uint64_t little_endian(const uint8_t *buf, uint32_t size)
+{
+	uint64_t v = 0;
+
+	for (uint32_t i = 0; i < size; i++)
+		v |= (uint64_t)buf[i] << (8 * i);
+	return v;
+}
+
 static int read_at(struct kc_world *w, uint32_t at, uint32_t size, uint8_t *buf)
 {
 	enum kc_outcome o = kc_vmm_config_read(&w->vmm, at, size, buf);
@@ -23,41 +32,66 @@ static int read_whole(struct kc_world *w, uint8_t *buf)
 	return read_at(w, 0, len, buf);
 }
 
-/* The little-endian field at `at`, whose bytes are in buf, against the step's third number. */
-static int compare(struct kc_world *w, const struct kc_step *s, const uint8_t *buf)
-{
-	uint32_t at = (uint32_t)s->args[0].num.plus, size = (uint32_t)s->args[1].num.plus;
-	uint64_t want = (uint64_t)kc_world_num(w, &s->args[2].num, 0), got = 0;
-
-	for (uint32_t i = 0; i < size; i++)
-		got |= (uint64_t)buf[i] << (8 * i);
-	if (got != want)
-		kc_world_violate(w, "", "configuration at %u: expected %llu, actual %llu", at,
-				 (unsigned long long)want, (unsigned long long)got);
-	return 0;
-}
-
-KC_VERB(expect_config)
-{
-	uint32_t at = (uint32_t)s->args[0].num.plus, size = (uint32_t)s->args[1].num.plus;
-	uint8_t buf[8];
-
-	if (size < 1 || size > 8)
-		return kc_world_script_error(w, "a field has 1 to 8 bytes");
-	return read_at(w, at, size, buf) ? -1 : compare(w, s, buf);
-}
-
-KC_VERB(expect_whole_config)
+/* The little-endian field that the step names, out of the whole configuration. 0 or -1. */
+static int whole_field(struct kc_world *w, const struct kc_step *s, uint64_t *v)
 {
 	uint32_t at = (uint32_t)s->args[0].num.plus, size = (uint32_t)s->args[1].num.plus;
 	uint8_t whole[KC_VU_CONFIG_MAX];
 
 	if (read_whole(w, whole))
 		return -1;
-	if (size < 1 || size > 8 || at > w->cfg.port->config_len - size)
+	if (size < 1 || size > 8 || size > w->cfg.port->config_len ||
+	    at > w->cfg.port->config_len - size)
 		return kc_world_script_error(w, "a field has 1 to 8 bytes, and lies before byte %u",
 					     w->cfg.port->config_len);
-	return compare(w, s, whole + at);
+	*v = little_endian(whole + at, size);
+	return 0;
+}
+
+static void accuse(struct kc_world *w, const struct kc_step *s, const char *how, uint64_t want,
+		   uint64_t got)
+{
+	kc_world_violate(w, "", "configuration at %lld: expected %s%llu, actual %llu",
+			 (long long)s->args[0].num.plus, how, (unsigned long long)want,
+			 (unsigned long long)got);
+}
+
+KC_VERB(expect_config)
+{
+	uint32_t at = (uint32_t)s->args[0].num.plus, size = (uint32_t)s->args[1].num.plus;
+	uint64_t want = (uint64_t)kc_world_num(w, &s->args[2].num, 0), got;
+	uint8_t buf[8];
+
+	if (size < 1 || size > 8)
+		return kc_world_script_error(w, "a field has 1 to 8 bytes");
+	if (read_at(w, at, size, buf))
+		return -1;
+	got = little_endian(buf, size);
+	if (got != want)
+		accuse(w, s, "", want, got);
+	return 0;
+}
+
+KC_VERB(expect_whole_config)
+{
+	uint64_t want = (uint64_t)kc_world_num(w, &s->args[2].num, 0), got;
+
+	if (whole_field(w, s, &got))
+		return -1;
+	if (got != want)
+		accuse(w, s, "", want, got);
+	return 0;
+}
+
+KC_VERB(expect_whole_config_at_most)
+{
+	uint64_t want = (uint64_t)kc_world_num(w, &s->args[2].num, 0), got;
+
+	if (whole_field(w, s, &got))
+		return -1;
+	if (got > want)
+		accuse(w, s, "at most ", want, got);
+	return 0;
 }
 
 KC_VERB(expect_config_pieces)

@@ -8,15 +8,27 @@ static bool is_loss(enum kc_outcome o)
 	return o == KC_OUT_CLOSED || o == KC_OUT_EXITED || o == KC_OUT_DIED;
 }
 
+/* Makes room for another reply. */
+static void put_aside(struct kc_world *w)
+{
+	struct kc_msg *last = &w->last_reply;
+
+	if (last->id < KC_VU_MAX) {
+		kc_msg_fini(&w->older[last->id]);
+		w->older[last->id] = *last;
+	} else {
+		kc_msg_fini(last);
+	}
+	kc_msg_init(last, 0);
+}
+
 /* Takes the next message. 1 it came, 0 the connection is gone (w->lost), -1 the scenario is over. */
 static int receive(struct kc_world *w, const char *what)
 {
 	struct kc_err err = { "" };
 	enum kc_outcome o;
 
-	kc_msg_fini(&w->reply_before);
-	w->reply_before = w->last_reply;
-	kc_msg_init(&w->last_reply, 0);
+	put_aside(w);
 	if (w->lost && !w->ninbox)
 		return 0;
 	o = kc_world_receive(w, &w->last_reply, &err);
@@ -59,7 +71,7 @@ KC_VERB(expect_reply)
 KC_VERB(expect_reply_field)
 {
 	const char *name = s->args[0].word;
-	uint64_t want = (uint64_t)s->args[1].num.plus, got;
+	uint64_t want = (uint64_t)kc_world_num(w, &s->args[1].num, s->qi), got;
 
 	if (kc_msg_get_field(&w->last_reply, name, &got))
 		return kc_world_script_error(w, "the last reply has no field '%s'", name);
@@ -133,13 +145,17 @@ static bool same_reply(const struct kc_msg *a, const struct kc_msg *b)
 
 KC_VERB(expect_reply_as_before)
 {
+	const struct kc_msg *old, *new = &w->last_reply;
 	char was[256], is[256];
 
 	(void)s;
-	if (same_reply(&w->reply_before, &w->last_reply))
+	old = new->id < KC_VU_MAX ? &w->older[new->id] : NULL;
+	if (!new->id || !old || old->id != new->id)
+		return kc_world_script_error(w, "there was no such reply before");
+	if (same_reply(old, new))
 		return 0;
-	kc_msg_print(&w->reply_before, was, sizeof(was));
-	kc_msg_print(&w->last_reply, is, sizeof(is));
+	kc_msg_print(old, was, sizeof(was));
+	kc_msg_print(new, is, sizeof(is));
 	kc_world_violate(w, "", "expected %s again, actual %s", was, is);
 	return 0;
 }

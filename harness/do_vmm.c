@@ -136,7 +136,7 @@ KC_VERB(start_from)
 
 	if (vmm_queue(w, s, &qi))
 		return -1;
-	w->q[qi].config.base = (uint32_t)kc_world_num(w, &s->args[1].num, qi);
+	w->q[qi].config.base = (uint16_t)kc_world_num(w, &s->args[1].num, qi);
 	return kc_world_start_queue(w, qi);
 }
 

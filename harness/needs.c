@@ -25,6 +25,8 @@ static const char *need_restart(struct kc_world *w)
 
 static const char *need_writes(struct kc_world *w)
 {
+	if (kc_world_read_only(w))
+		return "a disk that is not read-only";
 	return w->cfg.writes_allowed ? NULL : "to write to the back-end's storage: --destructive";
 }
 

@@ -111,11 +111,24 @@ static int read_config(struct kc_world *w)
 	return 0;
 }
 
+bool kc_world_read_only(const struct kc_world *w)
+{
+	return !strcmp(w->cfg.port->device, "blk") &&
+		w->vmm.device_features & KC_BIT(kc_feature_by_name("ro"));
+}
+
+/* What the port goes by. A disk that offers RO is one, whether that was accepted or not
+ * (BLK-OP-DEV-02). */
+static uint64_t port_features(const struct kc_world *w)
+{
+	return w->vmm.driver_features | (kc_world_read_only(w) ? KC_BIT(kc_feature_by_name("ro")) : 0);
+}
+
 static int open_port(struct kc_world *w)
 {
 	struct kc_port_env env = {
 		.mem = &w->mem,
-		.features = w->vmm.driver_features,
+		.features = port_features(w),
 		.config = w->config_space,
 		.config_len = w->config_len,
 		.ring_max_chain = w->cfg.chain_max ? w->cfg.chain_max : 1024,
@@ -128,7 +141,7 @@ static int open_port(struct kc_world *w)
 	};
 
 	if (w->port) {		/* negotiated anew: the storage's model stays */
-		w->port->env.features = w->vmm.driver_features;
+		w->port->env.features = port_features(w);
 		return 0;
 	}
 	w->port = w->cfg.port->open(&env, &w->vmm.err);
@@ -445,7 +458,8 @@ static void teardown(struct kc_world *w)
 	kc_mem_fini(&w->mem);
 	kc_sched_free(w->sched);
 	kc_msg_fini(&w->last_reply);
-	kc_msg_fini(&w->reply_before);
+	for (unsigned id = 0; id < KC_VU_MAX; id++)
+		kc_msg_fini(&w->older[id]);
 	kc_world_empty_inbox(w);
 	if (w->transcript_file)
 		fclose(w->transcript_file);

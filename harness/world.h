@@ -89,7 +89,8 @@ struct kc_world {
 	unsigned nrefused;
 	uint64_t answered_ok;		/* requests answered right since the checkpoint */
 	/* The message channel, for `message` and `expect reply`. */
-	struct kc_msg last_reply, reply_before;
+	struct kc_msg last_reply;
+	struct kc_msg older[KC_VU_MAX];	/* by request: the reply before last_reply */
 	struct kc_msg inbox[KC_INBOX_MAX];	/* came before anybody asked for it */
 	unsigned ninbox;
 	enum kc_outcome last_outcome;
@@ -132,6 +133,8 @@ int kc_world_connect(struct kc_world *w);
 /* Connects and negotiates unless that has happened. 0 or -1. */
 int kc_world_session(struct kc_world *w);
 int kc_world_negotiate(struct kc_world *w, uint64_t features);
+/* A disk that offers RO? */
+bool kc_world_read_only(const struct kc_world *w);
 /* Features that the driver would take of what is offered, by the script's header. */
 uint64_t kc_world_features(struct kc_world *w);
 /* The queue of the step, which must have been made; NULL after a script error. */
