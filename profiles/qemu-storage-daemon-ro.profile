@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: BSD-3-Clause
+title     QEMU's storage daemon, a raw file that may only be read
+device    blk
+command   qemu-storage-daemon --blockdev driver=file,node-name=d0,filename={dir}/disk.img,read-only=on --export type=vhost-user-blk,id=e0,node-name=d0,addr.type=unix,addr.path={socket},writable=off,num-queues=2
+image     disk.img 16M
+contents  pattern
+chain-max 1024
+quirk     never-polls SET_VRING_KICK without an fd leaves a ring that nothing looks at: no polling in libvhost-user
+known     qemu-storage-daemon-ro.known
