@@ -36,7 +36,7 @@ static void changed(struct kc_oracle *o, const struct kc_shadow_change *c,
 			  c->len, c->gpa, p->text, since(o->silence.reset), c->expected, c->actual);
 	else if (p->at == KC_AT_LEFT)
 		kc_accuse(o, "VQ-RESET-DEV-01",
-			  "%" PRIu64 " bytes at gpa 0x%" PRIx64 " (%s) changed, expected no request "
+			  "%" PRIu64 " bytes at gpa 0x%" PRIx64 " (%s) changed, expected nothing "
 			  "to be carried out since; the first expected 0x%02x, actual 0x%02x",
 			  c->len, c->gpa, p->text, c->expected, c->actual);
 	else if (p->at == KC_AT_USED && p->q->quietness.barrier)
@@ -52,8 +52,8 @@ static void entry_used(struct kc_oracle *o, struct kc_watch_queue *q, const stru
 {
 	if (u->late)
 		kc_accuse(o, "VQ-RESET-DEV-01",
-			  "queue %u: used entry %u names head %u, which was in flight when the queue "
-			  "was stopped, expected nothing of it afterwards",
+			  "queue %u: used entry %u names head %u, which was in flight when "
+			  "the queue was stopped, expected nothing of it afterwards",
 			  q->qi, u->idx, u->id);
 }
 
