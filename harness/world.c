@@ -235,20 +235,33 @@ static void judge_request(struct kc_world *w, struct kc_request *r, const struct
 				 r->what, r->len_expected, u->len);
 }
 
+/* A used entry that the driver's books cannot explain. On a ring written by hand they mean nothing:
+ * the oracle judges alone. */
+static void impossible_entry(struct kc_world *w, unsigned qi, int ret, const struct kc_used *u)
+{
+	if (ret == -EOVERFLOW)
+		w->over = true;		/* used idx is ahead of avail idx: nothing can be taken any more */
+	if (w->q[qi].raw)
+		return;
+	if (ret == -EOVERFLOW)
+		kc_world_violate(w, "VQ-SPLIT-USED-03", "queue %u: used idx %u is ahead of avail idx %u", qi,
+				 kc_split_used_idx(&w->q[qi].ring), w->q[qi].ring.published_idx);
+	else
+		kc_world_violate(w, "VQ-SPLIT-USED-02", "queue %u: the driver cannot make sense of used entry "
+				 "id %u len %u", qi, u->head, u->len);
+}
+
 static bool reap_one(struct kc_world *w, unsigned qi)
 {
 	struct kc_world_queue *q = &w->q[qi];
-	struct kc_used u;
+	struct kc_used u = { 0 };
 	int ret = kc_split_reap(&q->ring, &u);
 
 	if (ret == 0)
 		return false;
 	kc_world_observe(w);
 	if (ret < 0) {
-		/* On a ring written by hand the driver's books mean nothing: the oracle judges alone. */
-		if (!q->raw)
-			kc_world_violate(w, "VQ-SPLIT-USED-02", "queue %u: the driver cannot make sense of "
-					 "used entry id %u len %u", qi, u.head, u.len);
+		impossible_entry(w, qi, ret, &u);
 		return ret == -EPROTO;
 	}
 	judge_request(w, u.token, &u);
