@@ -269,7 +269,9 @@ KC_VERB(wait_call)
 		snprintf(what, sizeof(what), "a call on queue %u with %u in flight", s->qi, q->outstanding);
 		if (!there && kc_world_wait(w, call_came, &x, "", what))
 			return -1;
-		kc_world_reap(w, s->qi);
+		if (!kc_world_reap(w, s->qi) && there)
+			return kc_world_stop(w, KC_INCONCLUSIVE, "queue %u: used idx has moved, and no entry "
+					     "can be taken", s->qi);
 	}
 	kc_world_checkpoint(w);
 	return w->over ? -1 : 0;

@@ -239,11 +239,10 @@ static void judge_request(struct kc_world *w, struct kc_request *r, const struct
  * the oracle judges alone. */
 static void impossible_entry(struct kc_world *w, unsigned qi, int ret, const struct kc_used *u)
 {
-	if (ret == -EOVERFLOW)
-		w->over = true;		/* used idx is ahead of avail idx: nothing can be taken any more */
 	if (w->q[qi].raw)
 		return;
-	if (ret == -EOVERFLOW)
+	w->over = ret == -EOVERFLOW;	/* nothing can be taken any more */
+	if (w->over)
 		kc_world_violate(w, "VQ-SPLIT-USED-03", "queue %u: used idx %u is ahead of avail idx %u", qi,
 				 kc_split_used_idx(&w->q[qi].ring), w->q[qi].ring.published_idx);
 	else
