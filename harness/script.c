@@ -221,6 +221,8 @@ static int header_line(struct parser *p, const char *raw, const struct kc_token 
 	struct kc_script *s = p->s;
 	const char *key = tok[0].text;
 
+	if ((!strcmp(key, "title") && s->title) || (!strcmp(key, "device") && s->device))
+		return bad(p, tok[0].col, "'%s' is given twice", key);
 	if (!strcmp(key, "title")) {
 		s->title = strdup(raw + tok[0].col - 1 + 5);
 		memmove(s->title, s->title + strspn(s->title, " \t"),
@@ -451,7 +453,7 @@ static int action(struct parser *p, enum kc_subject subj, unsigned qi, struct kc
 	if (!step)
 		return bad(p, 1, "out of memory");
 	step->qi = qi;
-	step->col = n ? tok[0].col : 1;
+	step->col = n ? tok[0].col : tok[-1].col;	/* the subject or the comma before it */
 	if (take_clause(p, tok, &n, step))
 		return -EINVAL;
 	if (!n && subj != KC_SUBJ_END)
