@@ -62,6 +62,11 @@ static const char *need_polling(struct kc_world *w)
 	return w->cfg.never_polls ? "a back-end that polls a ring without a kick eventfd" : NULL;
 }
 
+static const char *need_in_flight(struct kc_world *w)
+{
+	return w->cfg.quick ? "a back-end whose requests are in flight for more than a moment" : NULL;
+}
+
 static const char *need_nothing(struct kc_world *w)
 {
 	(void)w;
@@ -83,6 +88,7 @@ static const struct {
 	{ "config", need_config },
 	{ "reset", need_reset },
 	{ "polling", need_polling },
+	{ "in-flight", need_in_flight },
 };
 
 static int unmet(struct kc_world *w, const struct kc_need *n, const char *what)

@@ -173,6 +173,7 @@ void kc_target_world(const struct kc_target *t, struct kc_world_config *cfg)
 	cfg->chain_max = p->chain_max;
 	cfg->busy_poll = kc_profile_quirk(p, "busy-poll");
 	cfg->never_polls = kc_profile_quirk(p, "never-polls");
+	cfg->quick = kc_profile_quirk(p, "quick");
 }
 
 bool kc_target_parallel(const struct kc_target *t)

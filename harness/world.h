@@ -38,6 +38,7 @@ struct kc_world_config {
 	bool writes_dropped;
 	bool busy_poll;			/* it spins by design: no CPU bound */
 	bool never_polls;		/* it serves a ring on kicks only */
+	bool quick;			/* whether a request is in flight a moment later is luck */
 	uint32_t ring_max, chain_max;	/* 0: not known */
 	FILE *trace_file;		/* or NULL */
 	bool pause_on_fail;
