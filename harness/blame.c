@@ -16,16 +16,21 @@
 #include <harness/proc.h>
 
 #define EXIT_GRACE_MS	300
+#define LOOK_MS		5
 
-/* A process that closes the connection because it crashes is not gone at once. */
+/* A process that closes the connection because it crashes is not gone at once; one that has gone to
+ * sleep closed it because it wanted to. */
 static void await_exit(pid_t pid)
 {
 #ifdef SYS_pidfd_open
 	struct pollfd p = { .fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
+	struct kc_proc_watch look = { 0 };
 
 	if (p.fd < 0)
 		return;
-	poll(&p, 1, EXIT_GRACE_MS);
+	for (int ms = 0; ms < EXIT_GRACE_MS && !poll(&p, 1, LOOK_MS); ms += LOOK_MS)
+		if (kc_proc_quiet(&look, pid) && !kc_proc_dumps_core(pid))
+			break;
 	close(p.fd);
 #endif
 }

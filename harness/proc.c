@@ -105,3 +105,11 @@ bool kc_proc_quiet(struct kc_proc_watch *w, pid_t pid)
 	*w = (struct kc_proc_watch){ .cpu_ticks = p.cpu_ticks, .switches = p.switches, .looked = true };
 	return same && p.asleep;
 }
+
+bool kc_proc_dumps_core(pid_t pid)
+{
+	char path[64], text[4096];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	return read_text(path, text, sizeof(text)) == 0 && count_after(text, "\nCoreDumping:");
+}

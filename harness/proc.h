@@ -22,5 +22,7 @@ struct kc_proc_watch {
 	bool looked;
 };
 bool kc_proc_quiet(struct kc_proc_watch *w, pid_t pid);
+/* It may look asleep then, and is dying. */
+bool kc_proc_dumps_core(pid_t pid);
 
 #endif
