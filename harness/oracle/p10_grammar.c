@@ -122,16 +122,16 @@ static void unexpected(struct kc_oracle *o, const struct kc_msg *m)
 	struct kc_grammar *g = &o->grammar;
 	const char *clause = "VU-BEREQ-01", *why = "nothing was asked";
 
-	if (g->n) {
-		clause = "VU-HDR-03";
-		why = "another request waits for its reply";
-	} else if (m->id == g->last.id) {
+	if (m->id == g->last.id) {
 		clause = g->last.own ? "VU-MSG-REPLYACK-02" : "VU-REPLY-02";
 		why = "this request was answered already";
 	} else if (m->id == g->mute.id) {
 		clause = g->mute.need_reply ? "VU-MSG-REPLYACK-03" : "VU-REPLY-02";
 		why = g->mute.need_reply ? "REPLY_ACK is not negotiated"
 					 : "the request had no need_reply";
+	} else if (g->n) {
+		clause = "VU-HDR-03";
+		why = "another request waits for its reply";
 	}
 	kc_accuse(o, clause,
 		  "the back-end sent a reply to %s (request %" PRIu32 "), expected %s%s: %s",

@@ -10,8 +10,8 @@
  * A spawned peer's open file descriptors and resident memory are measured when a session begins and
  * when it ends. What one session can rightly hold is known within wide limits (regions, three
  * eventfds per queue, and as much again); what goes beyond is a leak: descriptors that were
- * replaced and not closed (VU-FD-01), or memory (VU-MSG-MEMTABLE-02: old mappings go away). CPU
- * time is not judged here: polling back-ends burn a core by design, and only the caller knows which
+ * replaced and not closed (VU-FD-01; VU-ERR-03 if some came with messages that take none), or memory
+ * (VU-MSG-MEMTABLE-02: old mappings go away). CPU time is not judged here: polling back-ends burn a core by design, and only the caller knows which
  * one polls.
  */
 #include <dirent.h>
@@ -63,6 +63,7 @@ static int peer(const struct kc_oracle *o)
 
 static void begin(struct kc_oracle *o, int pid)
 {
+	o->progress.surplus = false;
 	o->progress.pid = pid;
 	o->progress.fds = count_fds(pid);
 	o->progress.rss_kib = rss_kib(pid);
@@ -76,7 +77,7 @@ static void compare(struct kc_oracle *o, int pid)
 	long rss_max = RSS_MAX_KIB + 2 * (long)(o->shadow.bytes / 1024);
 
 	if (fds >= 0 && s->fds >= 0 && fds - s->fds > fds_max)
-		kc_accuse(o, "VU-FD-01",
+		kc_accuse(o, s->surplus ? "VU-ERR-03" : "VU-FD-01",
 			  "the back-end's open file descriptors grew from %ld to %ld in one "
 			  "session, expected at most %ld more",
 			  s->fds, fds, fds_max);
@@ -90,12 +91,12 @@ static void compare(struct kc_oracle *o, int pid)
 /* The process may only be there once the session has begun: then the first message is its start. */
 static void message(struct kc_oracle *o, const struct kc_msg *m, bool out)
 {
+	const struct kc_msg_row *row = m ? kc_msg_row(m->id) : NULL;
 	int pid = peer(o);
 
-	(void)m;
-	(void)out;
 	if (pid && pid != o->progress.pid)
 		begin(o, pid);
+	o->progress.surplus |= out && row && row->fds == KC_FD_NONE && m->nhandles;
 }
 
 static void session(struct kc_oracle *o, bool begins, bool orderly)

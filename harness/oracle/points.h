@@ -113,6 +113,7 @@ struct kc_grammar {
 struct kc_progress {
 	int pid;		/* measured at session start; 0: nothing */
 	long fds, rss_kib;
+	bool surplus;		/* fds went out that the message has no use for (VU-ERR-03) */
 	uint64_t events, idle;	/* sim: observations since `events` last moved */
 	bool told;
 };
