@@ -57,15 +57,28 @@ static int receive_or_fail(struct kc_world *w, const char *what)
 	return got == 1 ? 0 : -1;
 }
 
+static int reply_to(struct kc_world *w, uint32_t id)
+{
+	if (receive_or_fail(w, "a reply"))
+		return -1;
+	if (w->last_reply.id != id)
+		kc_world_violate(w, "", "expected a reply to request %u, actual one to %u", id,
+				 w->last_reply.id);
+	return 0;
+}
+
 KC_VERB(expect_reply)
 {
 	(void)s;
-	if (receive_or_fail(w, "a reply"))
-		return -1;
-	if (w->last_reply.id != w->last_request)
-		kc_world_violate(w, "", "expected a reply to request %u, actual one to %u",
-				 w->last_request, w->last_reply.id);
-	return 0;
+	return reply_to(w, w->last_request);
+}
+
+KC_VERB(expect_reply_to)
+{
+	const struct kc_msg_row *row = kc_msg_row_by_name(s->args[0].word);
+
+	return row ? reply_to(w, row->id) :
+		kc_world_script_error(w, "unknown message '%s'", s->args[0].word);
 }
 
 KC_VERB(expect_reply_field)

@@ -119,6 +119,7 @@ const struct kc_verb kc_verbs[] = {
 	  "the u64 does not have the first feature without the second" },
 	{ E, "reply has <w>", kc_do_expect_reply_has, "the u64 has this feature bit" },
 	{ E, "reply lacks <w>", kc_do_expect_reply_lacks, "the u64 does not have it" },
+	{ E, "reply to <w>", kc_do_expect_reply_to, "the next to come is the answer to that message" },
 	{ E, "reply", kc_do_expect_reply, "the message's own reply comes" },
 	{ E, "ack", kc_do_expect_ack, "u64 0" },
 	{ E, "refused or closed", kc_do_expect_refused_or_closed,
