@@ -34,7 +34,8 @@ KC_VERB(expect_call); KC_VERB(expect_status); KC_VERB(expect_full); KC_VERB(expe
 KC_VERB(expect_malformed); KC_VERB(expect_serves); KC_VERB(expect_base);
 KC_VERB(expect_used_len); KC_VERB(expect_used_flags); KC_VERB(expect_kick_wanted);
 KC_VERB(expect_in_flight);
-KC_VERB(expect_reply); KC_VERB(expect_reply_to); KC_VERB(expect_reply_field); KC_VERB(expect_ack); KC_VERB(expect_refused);
+KC_VERB(expect_reply); KC_VERB(expect_reply_to); KC_VERB(expect_reply_field); KC_VERB(expect_ack);
+KC_VERB(expect_refused);
 KC_VERB(expect_refused_or_closed); KC_VERB(expect_any_answer); KC_VERB(expect_no_reply);
 KC_VERB(expect_alive); KC_VERB(expect_alive_or_closed); KC_VERB(expect_closed);
 KC_VERB(expect_reply_has); KC_VERB(expect_reply_lacks); KC_VERB(expect_config);

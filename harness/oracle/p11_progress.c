@@ -10,9 +10,9 @@
  * A spawned peer's open file descriptors and resident memory are measured when a session begins and
  * when it ends. What one session can rightly hold is known within wide limits (regions, three
  * eventfds per queue, and as much again); what goes beyond is a leak: descriptors that were
- * replaced and not closed (VU-FD-01; VU-ERR-03 if some came with messages that take none), or memory
- * (VU-MSG-MEMTABLE-02: old mappings go away). CPU time is not judged here: polling back-ends burn a core by design, and only the caller knows which
- * one polls.
+ * replaced and not closed (VU-FD-01; VU-ERR-03 if some came with messages that take none), or
+ * memory (VU-MSG-MEMTABLE-02: old mappings go away). CPU time is not judged here: polling back-ends
+ * burn a core by design, and only the caller knows which one polls.
  */
 #include <dirent.h>
 #include <stdio.h>
