@@ -8,9 +8,10 @@
  * runs inside the writer's call as KVM's irqfd does in the kernel.
  *
  * The real twin passes everything on to the descriptor. It is made non-blocking, because nothing in
- * kickcall may wait without a deadline; that flag is shared with every process that has the same
- * eventfd, as it is with other vhost back-ends. Pipes are taken as well, for VMMs that have no
- * eventfd.
+ * kickcall may wait without a deadline; but that flag is shared with every process that has the same
+ * eventfd, and a peer may clear it (QEMU makes each descriptor that it receives blocking, and
+ * non-blocking again a moment later). So nothing is read that poll has not announced: there is one
+ * reader at a time. Pipes are taken as well, for VMMs that have no eventfd.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -187,9 +188,12 @@ void kc_evfd_signal_kernel(struct kc_evfd *e)
 
 static int read_real(struct kc_evfd *e, uint64_t *n)
 {
+	struct pollfd p = { .fd = e->fd, .events = POLLIN };
 	uint64_t v = 1;		/* a pipe's writer may send fewer than 8 bytes: still a signal */
 	ssize_t r;
 
+	if (poll(&p, 1, 0) == 0)
+		return -EAGAIN;
 	do {
 		r = read(e->fd, &v, sizeof(v));
 	} while (r < 0 && errno == EINTR);

@@ -54,6 +54,23 @@ static void test_counter(void **state)
 	kc_evfd_unref(e);
 }
 
+/* A peer that shares the eventfd has made it blocking. */
+static void test_peer_clears_nonblock(void **state)
+{
+	struct kc_evfd *e = kc_evfd_new_real(NULL);
+
+	(void)state;
+	assert_non_null(e);
+	assert_int_equal(fcntl(kc_evfd_fd(e), F_SETFL, 0), 0);
+	alarm(10);		/* dies of it rather than hang */
+	expect_read(e, -EAGAIN, 0);
+	assert_int_equal(kc_evfd_signal(e, 3), 0);
+	expect_read(e, 0, 3);
+	expect_read(e, -EAGAIN, 0);
+	alarm(0);
+	kc_evfd_unref(e);
+}
+
 static void test_limit(void **state)
 {
 	struct kc_evfd *e = make(state);
@@ -258,6 +275,7 @@ int main(void)
 		cmocka_unit_test(test_kernel_saturates),
 		cmocka_unit_test(test_listener),
 		cmocka_unit_test(test_real_has_no_listener),
+		cmocka_unit_test(test_peer_clears_nonblock),
 		cmocka_unit_test(test_from_fd),
 	};
 
