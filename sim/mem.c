@@ -129,7 +129,8 @@ static int map_region(struct kc_region *r, struct kc_err *err)
 	    fcntl(r->memfd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
 		return kc_err_set(err, -errno, "guest memory of 0x%llx bytes: %s",
 				  (unsigned long long)r->size, strerror(errno));
-	p = mmap(NULL, r->size, PROT_READ | PROT_WRITE, MAP_SHARED, r->memfd, r->fd_offset);
+	p = mmap(NULL, r->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, r->memfd,
+		 r->fd_offset);
 	if (p == MAP_FAILED)
 		return kc_err_set(err, -errno, "mmap of guest memory: %s", strerror(errno));
 	r->host = p;

@@ -69,7 +69,8 @@ static int open_memory(struct blk *b, uint64_t capacity, struct kc_err *err)
 	bytes = b->sectors * SECTOR;
 	if (!bytes)
 		return kc_err_set(err, -EINVAL, "a disk of less than %u bytes", SECTOR);
-	b->mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	b->mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1,
+		       0);
 	if (b->mem == MAP_FAILED) {
 		b->mem = NULL;
 		return kc_err_set(err, -ENOMEM, "no memory for a disk of %" PRIu64 " bytes", bytes);
