@@ -69,7 +69,8 @@ struct blk {
 
 enum kind { KIND_ANY, KIND_READ, KIND_WRITE, KIND_FLUSH, KIND_GET_ID, KIND_TYPE };
 enum where {
-	WHERE_DEFAULT, WHERE_SECTOR, WHERE_PRIVATE, WHERE_BACK, WHERE_PAST_END, WHERE_STRADDLE,
+	WHERE_DEFAULT, WHERE_SECTOR, WHERE_PRIVATE, WHERE_BACK,
+	WHERE_LAST, WHERE_PAST_END, WHERE_STRADDLE,	/* these go by the capacity */
 };
 
 struct ask {
@@ -331,6 +332,7 @@ static const struct word {
 	{ "sector", true, KIND_ANY, WHERE_SECTOR },		/* of the disk */
 	{ "private", true, KIND_ANY, WHERE_PRIVATE },		/* sector of the private area */
 	{ "back", false, KIND_READ, WHERE_BACK },		/* what was last written */
+	{ "up-to-end", false, KIND_ANY, WHERE_LAST },		/* its last sector is the disk's */
 	{ "past-end", false, KIND_ANY, WHERE_PAST_END },	/* from the first sector beyond */
 	{ "straddle-end", false, KIND_ANY, WHERE_STRADDLE },	/* from the last sector on */
 };
@@ -479,7 +481,7 @@ static int choose_sector(struct ask *a, struct blk *b, struct kc_err *err)
 	uint32_t n = (a->data + SECTOR - 1) / SECTOR;
 	bool write = a->kind == KIND_WRITE;
 
-	if (!b->capacity_told && (a->where == WHERE_PAST_END || a->where == WHERE_STRADDLE))
+	if (!b->capacity_told && a->where >= WHERE_LAST)
 		return kc_err_set(err, -EINVAL,
 				  "the capacity is unknown: no configuration was read");
 	switch (a->where) {
@@ -498,6 +500,11 @@ static int choose_sector(struct ask *a, struct blk *b, struct kc_err *err)
 		if (!b->last_write_sectors)
 			return kc_err_set(err, -EINVAL, "nothing was written yet");
 		a->sector = b->last_write;
+		break;
+	case WHERE_LAST:
+		if (n > b->capacity)
+			return kc_err_set(err, -EINVAL, "the disk is smaller than that");
+		a->sector = b->capacity - n;
 		break;
 	case WHERE_PAST_END:
 		a->sector = b->capacity;
