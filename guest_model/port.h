@@ -31,6 +31,8 @@ struct kc_shape {
 	bool one_piece;			/* as few descriptors as possible: one readable, one writable */
 	bool every_byte;		/* one descriptor per byte of header and status (data stays natural) */
 	bool indirect;
+	uint32_t direct;		/* so many direct descriptors before the table */
+	bool flagged_table;		/* WRITE on the table's descriptor */
 	enum kc_place place;		/* of the largest buffer */
 	/* Device-specific, by the port's own words (blk: "read", "write", "flush", "get-id", "type N",
 	 * "sector N", "reserved N", ...). */
@@ -87,7 +89,8 @@ struct kc_port_ops {
 	const char *len_clause;		/* broken when used.len is not len_expected */
 	struct kc_port *(*open)(const struct kc_port_env *env, struct kc_err *err);
 	void (*close)(struct kc_port *p);
-	/* NULL with err: -EINVAL in *code for a shape that the device cannot take (a skip), -ENOMEM. */
+	/* NULL with err, and in *code: -EINVAL for a shape that the device cannot take (a skip), -EPERM for
+	 * one that would need consent (a skip), -EBADMSG for words that make no sense to it, -ENOMEM. */
 	struct kc_request *(*make)(struct kc_port *p, const struct kc_shape *shape, int *code,
 				   struct kc_err *err);
 	/* After the used entry: compares, and learns what the storage holds now. */

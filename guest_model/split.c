@@ -159,6 +159,12 @@ void kc_split_fini(struct kc_split *vq)
 
 /* Adding chains */
 
+/* What the chain takes of the descriptor table. */
+static unsigned descriptors(const struct kc_chain *chain)
+{
+	return chain->indirect ? chain->ndirect + 1 : chain->nsegs;
+}
+
 static int check_chain(const struct kc_split *vq, const struct kc_chain *chain)
 {
 	bool writable = false;
@@ -174,9 +180,9 @@ static int check_chain(const struct kc_split *vq, const struct kc_chain *chain)
 	}
 	if (bytes > 1ull << 32)
 		return -EINVAL;
-	if (chain->indirect && chain->nsegs > vq->size)
+	if (chain->indirect && (chain->nsegs > vq->size || chain->ndirect >= chain->nsegs))
 		return -EINVAL;
-	return (chain->indirect ? 1 : chain->nsegs) > vq->nfree ? -ENOSPC : 0;
+	return descriptors(chain) > vq->nfree ? -ENOSPC : 0;
 }
 
 static struct kc_desc desc_of(const struct kc_seg *seg, bool more, uint16_t next)
@@ -201,17 +207,17 @@ static int write_desc(struct kc_split *vq, uint64_t table, uint32_t i, struct kc
 static int make_table(struct kc_split *vq, const struct kc_chain *chain, uint64_t *alloc,
 		      uint64_t *table)
 {
-	unsigned shift = chain->unaligned_table ? 1 : 0;
-	int ret = kc_mem_alloc(vq->mem, kc_desc_bytes(chain->nsegs) + shift, KC_DESC_ALIGN,
-			       KC_PLACE_ANY, alloc);
+	unsigned shift = chain->unaligned_table ? 1 : 0, n = chain->nsegs - chain->ndirect;
+	int ret = kc_mem_alloc(vq->mem, kc_desc_bytes(n) + shift, KC_DESC_ALIGN, KC_PLACE_ANY, alloc);
 
 	if (ret)
 		return ret;
 	*table = *alloc + shift;
-	for (unsigned i = 0; !ret && i < chain->nsegs; i++) {
-		bool more = i + 1 < chain->nsegs;
+	for (unsigned i = 0; !ret && i < n; i++) {
+		bool more = i + 1 < n;
 
-		ret = write_desc(vq, *table, i, desc_of(&chain->segs[i], more, more ? i + 1 : 0));
+		ret = write_desc(vq, *table, i, desc_of(&chain->segs[chain->ndirect + i], more,
+							more ? i + 1 : 0));
 	}
 	if (ret)
 		kc_mem_free(vq->mem, *alloc);
@@ -230,29 +236,29 @@ static uint16_t take_free(struct kc_split *vq, uint32_t n)
 	return last;
 }
 
-/* The table lies in one region (kc_split_init has seen to it), so these writes cannot fail. */
-static void write_direct(struct kc_split *vq, const struct kc_chain *chain, uint16_t head)
+/* n direct descriptors; returns the slot after them. The table lies in one region (kc_split_init has
+ * seen to it), so these writes cannot fail. */
+static uint16_t write_direct(struct kc_split *vq, const struct kc_chain *chain, uint16_t i, unsigned n)
 {
-	uint16_t i = head;
-
-	for (unsigned n = 0; n < chain->nsegs; n++) {
+	for (unsigned k = 0; k < n; k++) {
 		uint16_t next = vq->slots[i].next;
-		bool more = n + 1 < chain->nsegs;
+		bool more = k + 1 < chain->nsegs;
 
 		/* The last one keeps its old link, which a device must not look at. */
-		write_desc(vq, vq->desc, i, desc_of(&chain->segs[n], more,
+		write_desc(vq, vq->desc, i, desc_of(&chain->segs[k], more,
 						    next == NO_SLOT ? 0 : next));
 		i = next;
 	}
+	return i;
 }
 
-static void write_indirect(struct kc_split *vq, const struct kc_chain *chain, uint16_t head,
+static void write_indirect(struct kc_split *vq, const struct kc_chain *chain, uint16_t i,
 			   uint64_t table)
 {
-	write_desc(vq, vq->desc, head, (struct kc_desc){
+	write_desc(vq, vq->desc, i, (struct kc_desc){
 		.addr = table,
-		.len = kc_desc_bytes(chain->nsegs),
-		.flags = VRING_DESC_F_INDIRECT,
+		.len = kc_desc_bytes(chain->nsegs - chain->ndirect),
+		.flags = VRING_DESC_F_INDIRECT | (chain->flagged_table ? VRING_DESC_F_WRITE : 0),
 	});
 }
 
@@ -269,11 +275,11 @@ int kc_split_add(struct kc_split *vq, const struct kc_chain *chain, void *token,
 
 	*head = vq->free_head;
 	slot = &vq->slots[*head];
+	slot->ndesc = descriptors(chain);
 	if (chain->indirect)
-		write_indirect(vq, chain, *head, table);
+		write_indirect(vq, chain, write_direct(vq, chain, *head, chain->ndirect), table);
 	else
-		write_direct(vq, chain, *head);
-	slot->ndesc = chain->indirect ? 1 : chain->nsegs;
+		write_direct(vq, chain, *head, chain->nsegs);
 	slot->last = take_free(vq, slot->ndesc);
 	slot->state = CHAIN_ADDED;
 	slot->token = token;

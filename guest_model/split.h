@@ -24,7 +24,9 @@ struct kc_seg {
 struct kc_chain {
 	const struct kc_seg *segs;
 	unsigned nsegs;			/* > 0 */
-	bool indirect;			/* all segments in one table, one ring slot */
+	bool indirect;			/* segments in one table, which takes one descriptor... */
+	unsigned ndirect;		/* ...after so many direct ones (VQ-INDIRECT-DEV-02); < nsegs */
+	bool flagged_table;		/* WRITE on the descriptor of the table (VQ-INDIRECT-DEV-01) */
 	bool unaligned_table;		/* the indirect table lies at an odd gpa (allowed: 2.7.5.3) */
 };
 

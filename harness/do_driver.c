@@ -21,6 +21,8 @@ static struct kc_request *make_request(struct kc_world *w, const struct kc_shape
 	r = w->port->ops->make(w->port, shape, &code, &err);
 	if (!r && (code == -EINVAL || code == -EPERM))
 		kc_world_stop(w, KC_SKIP, "%s cannot take that request: %s", w->port->ops->device, err.msg);
+	else if (!r && code == -EBADMSG)
+		kc_world_script_error(w, "%s", err.msg);
 	else if (!r)
 		kc_world_stop(w, KC_ERROR, "making a request: %s", err.msg);
 	return r;
@@ -36,7 +38,8 @@ static enum added add_shape(struct kc_world *w, unsigned qi, const struct kc_sha
 
 	if (!r)
 		return ADD_OVER;
-	chain = (struct kc_chain){ .segs = r->segs, .nsegs = r->nsegs, .indirect = r->indirect };
+	chain = (struct kc_chain){ .segs = r->segs, .nsegs = r->nsegs, .indirect = r->indirect,
+				   .ndirect = shape->direct, .flagged_table = shape->flagged_table };
 	ret = kc_split_add(&q->ring, &chain, r, &head);
 	if (ret == 0) {
 		q->outstanding++;

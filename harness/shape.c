@@ -36,9 +36,21 @@ static int number(struct reader *r, int64_t *v)
 
 static int do_out(struct reader *r) { r->shape->dir = KC_DIR_OUT; return 0; }
 static int do_in(struct reader *r) { r->shape->dir = KC_DIR_IN; return 0; }
-static int do_indirect(struct reader *r) { r->shape->indirect = true; return 0; }
 static int do_one_piece(struct reader *r) { r->shape->one_piece = true; return 0; }
 static int do_every_byte(struct reader *r) { r->shape->every_byte = true; return 0; }
+
+/* indirect [after N direct] [flagged] */
+static int do_indirect(struct reader *r)
+{
+	int64_t v = 0;
+
+	r->shape->indirect = true;
+	if (take(r, "after") && (number(r, &v) || !take(r, "direct")))
+		return kc_world_script_error(r->w, "'after N direct' expected");
+	r->shape->direct = (uint32_t)v;
+	r->shape->flagged_table = take(r, "flagged");
+	return 0;
+}
 
 /* exactly N descriptors */
 static int do_exactly(struct reader *r)

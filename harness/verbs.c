@@ -26,7 +26,8 @@ const struct kc_verb kc_verbs[] = {
 
 	{ D, "request <*>", kc_do_request,
 	  "add one request of that shape and publish it. Shape: out | in, exactly N descriptors, data N, "
-	  "cut out at N..., cut in at N..., one-piece, every-byte, indirect, placed PLACE, or the device's "
+	  "cut out at N..., cut in at N..., one-piece, every-byte, indirect [after N direct] [flagged], "
+	  "placed PLACE, or the device's "
 	  "own words" },
 	{ D, "<n> requests <*>", kc_do_requests, "add N and publish them together" },
 	{ D, "add <*>", kc_do_add, "add one without publishing" },

@@ -81,6 +81,33 @@ static int add_indirect(struct ring *t, const struct kc_seg *segs, unsigned n, b
 	return kc_split_add(&t->vq, &chain, t, head);
 }
 
+static void direct_ones_before_a_table(void **state)
+{
+	struct kc_chain chain = { .segs = four, .nsegs = 4, .indirect = true, .ndirect = 2,
+				  .flagged_table = true };
+	struct kc_desc d;
+	struct ring t;
+	uint16_t head;
+
+	(void)state;
+	ring_open(&t, 4, 0, false);
+	assert_int_equal(kc_split_add(&t.vq, &chain, &t, &head), 0);
+	assert_int_equal(t.vq.nfree, 1);	/* two direct ones and the table */
+	assert_int_equal(desc_at(&t, t.c.desc, 0).addr, four[0].gpa);
+	assert_int_equal(desc_at(&t, t.c.desc, 1).addr, four[1].gpa);
+	assert_int_equal(desc_at(&t, t.c.desc, 1).flags, VRING_DESC_F_NEXT);
+	d = desc_at(&t, t.c.desc, desc_at(&t, t.c.desc, 1).next);
+	assert_int_equal(d.flags, VRING_DESC_F_INDIRECT | VRING_DESC_F_WRITE);
+	assert_int_equal(d.len, 32);
+	assert_int_equal(desc_at(&t, d.addr, 0).addr, four[2].gpa);
+	assert_int_equal(desc_at(&t, d.addr, 1).addr, four[3].gpa);
+	assert_int_equal(desc_at(&t, d.addr, 1).flags, VRING_DESC_F_WRITE);
+	assert_int_equal(kc_split_add(&t.vq, &chain, &t, &head), -ENOSPC);
+	chain.ndirect = 4;			/* nothing would be left for the table */
+	assert_int_equal(kc_split_add(&t.vq, &chain, &t, &head), -EINVAL);
+	ring_close(&t);
+}
+
 static void init_zeroes_all_parts(void **state)
 {
 	static uint8_t zeroes[1024];
@@ -671,6 +698,7 @@ static void fini_with_chains_in_flight(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(direct_ones_before_a_table),
 		cmocka_unit_test(init_zeroes_all_parts),
 		cmocka_unit_test(init_from_an_index),
 		cmocka_unit_test(init_refuses),
