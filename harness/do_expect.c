@@ -312,6 +312,8 @@ KC_VERB(expect_kick_wanted)
 
 	if (!q)
 		return -1;
+	if (w->cfg.busy_poll)
+		return kc_world_stop(w, KC_SKIP, "needs a back-end that sleeps: one that polls wants no kick");
 	kc_world_settle(w);
 	used = kc_mem_host(&w->mem, q->config.used, kc_used_bytes(q->config.size));
 	flags = kc_ring_load16(used + KC_USED_FLAGS, __ATOMIC_RELAXED);

@@ -94,6 +94,10 @@ int kc_world_start_queue(struct kc_world *w, unsigned qi)
 	if (!q->config.no_first_kick)
 		kc_oracle_kicked(w->oracle, qi);
 	o = kc_vmm_queue_start(&w->vmm, qi, &q->config);
+	/* A device has a largest ring of its own, which the protocol cannot tell: a profile can. */
+	if (w->vmm.q[qi].size_refused && !w->cfg.ring_max)
+		return kc_world_stop(w, KC_SKIP, "needs a ring of %u, which the back-end refuses",
+				     q->config.size);
 	if (o != KC_OUT_OK)
 		return kc_world_outcome(w, o, "setting up the queue");
 	kc_world_observe(w);

@@ -524,6 +524,7 @@ static enum kc_outcome configure(struct kc_vmm *v, unsigned qi, const struct kc_
 {
 	enum kc_outcome o = send_state(v, KC_VU_SET_VRING_NUM, qi, c->size);
 
+	v->q[qi].size_refused = o == KC_OUT_REFUSED;
 	if (o == KC_OUT_OK)
 		o = send_state(v, KC_VU_SET_VRING_BASE, qi, c->base);
 	if (o == KC_OUT_OK)

@@ -31,6 +31,7 @@ struct kc_vmm_queue {
 	bool configured;		/* addresses are known */
 	bool started;
 	bool enabled;
+	bool size_refused;		/* by the last SET_VRING_NUM */
 	uint32_t size;
 	uint64_t desc, avail, used;	/* gpa */
 	/* NULL: none (bit 8 is sent). They outlive a stop, up to the next start or the end of the
