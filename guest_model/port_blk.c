@@ -370,7 +370,7 @@ static int parse_number(const char *text, const char *after, uint64_t *v, struct
 	errno = 0;
 	*v = text && *text >= '0' && *text <= '9' ? strtoull(text, &end, 0) : 0;
 	if (!text || *text < '0' || *text > '9' || *end || errno)
-		return kc_err_set(err, -EINVAL, "a number must follow '%s', not '%s'", after,
+		return kc_err_set(err, -EBADMSG, "a number must follow '%s', not '%s'", after,
 				  text ? text : "");
 	return 0;
 }
@@ -383,14 +383,14 @@ static int parse_words(struct ask *a, const char *text, struct kc_err *err)
 	if (!text)
 		return 0;
 	if (strlen(text) >= sizeof(copy))
-		return kc_err_set(err, -EINVAL, "too many words for a blk request");
+		return kc_err_set(err, -EBADMSG, "too many words for a blk request");
 	strcpy(copy, text);
 	for (char *t = strtok_r(copy, " ", &save); t && !ret; t = strtok_r(NULL, " ", &save)) {
 		const struct word *w = find_word(t);
 		uint64_t number = 0;
 
 		if (!w)
-			return kc_err_set(err, -EINVAL, "a blk device knows no '%s'", t);
+			return kc_err_set(err, -EBADMSG, "a blk device knows no '%s'", t);
 		if (w->number)
 			ret = parse_number(strtok_r(NULL, " ", &save), t, &number, err);
 		if (!ret)
@@ -498,7 +498,7 @@ static int choose_sector(struct ask *a, struct blk *b, struct kc_err *err)
 		break;
 	case WHERE_BACK:
 		if (!b->last_write_sectors)
-			return kc_err_set(err, -EINVAL, "nothing was written yet");
+			return kc_err_set(err, -EBADMSG, "nothing was written yet");
 		a->sector = b->last_write;
 		break;
 	case WHERE_LAST:

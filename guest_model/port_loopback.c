@@ -71,7 +71,7 @@ static struct kc_request *loopback_make(struct kc_port *p, const struct kc_shape
 	struct kc_plan plan;
 
 	if (shape->words) {
-		*code = kc_err_set(err, -EINVAL, "a loopback device knows no '%s'", shape->words);
+		*code = kc_err_set(err, -EBADMSG, "a loopback device knows no '%s'", shape->words);
 		return NULL;
 	}
 	if (shape->descriptors > KC_SHAPE_SEGS_MAX) {

@@ -299,17 +299,17 @@ static void words(void **state)
 
 static void words_refused(void **state)
 {
-	static const struct { const char *words, *reason; } bad[] = {
-		{ "read fast", "knows no 'fast'" },
-		{ "sector", "must follow 'sector'" },
-		{ "type x", "must follow 'type'" },
-		{ "sector 1x", "must follow" },
-		{ "sector 99999999999999999999", "must follow" },
-		{ "reserved 0x100000000", "32 bits" },
-		{ "sector -1", "must follow" },
-		{ "read back", "nothing was written" },
-		{ "write sector 5", "outside" },
-		{ "write sector 3071 reserved 1 private 600", "512" },
+	static const struct { const char *words, *reason; int code; } bad[] = {
+		{ "read fast", "knows no 'fast'", -EBADMSG },
+		{ "sector", "must follow 'sector'", -EBADMSG },
+		{ "type x", "must follow 'type'", -EBADMSG },
+		{ "sector 1x", "must follow", -EBADMSG },
+		{ "sector 99999999999999999999", "must follow", -EBADMSG },
+		{ "reserved 0x100000000", "32 bits", -EINVAL },
+		{ "sector -1", "must follow", -EBADMSG },
+		{ "read back", "nothing was written", -EBADMSG },
+		{ "write sector 5", "outside", -EINVAL },
+		{ "write sector 3071 reserved 1 private 600", "512", -EINVAL },
 	};
 	char longer[600];
 	struct fix t;
@@ -317,10 +317,10 @@ static void words_refused(void **state)
 	(void)state;
 	fix_open(&t, 0, KC_CONTENTS_PATTERN);
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(*bad); i++)
-		refuse(&t, &(struct kc_shape){ .words = bad[i].words }, -EINVAL, bad[i].reason);
+		refuse(&t, &(struct kc_shape){ .words = bad[i].words }, bad[i].code, bad[i].reason);
 	memset(longer, 'a', sizeof(longer) - 1);
 	longer[sizeof(longer) - 1] = 0;
-	refuse(&t, &(struct kc_shape){ .words = longer }, -EINVAL, "too many");
+	refuse(&t, &(struct kc_shape){ .words = longer }, -EBADMSG, "too many");
 	refuse(&t, &(struct kc_shape){ .words = "get-id", .data = 512 }, -EINVAL, "20 bytes");
 	refuse(&t, &(struct kc_shape){ .words = "flush", .descriptors = 3 }, -EINVAL, "0 bytes");
 	refuse(&t, &(struct kc_shape){ .words = "write", .data = 600 * 512 }, -EINVAL,

@@ -160,7 +160,7 @@ static void sizes_and_numbers(void **state)
 	refuse(&t, &(struct kc_shape){ .descriptors = ~0u }, -EINVAL);
 	refuse(&t, &(struct kc_shape){ .data = ~0u }, -EINVAL);
 	refuse(&t, &(struct kc_shape){ .data = 8u << 20 }, -ENOMEM);
-	refuse(&t, &(struct kc_shape){ .words = "flush" }, -EINVAL);
+	refuse(&t, &(struct kc_shape){ .words = "flush" }, -EBADMSG);
 	close_port(&t);
 }
 
