@@ -130,7 +130,6 @@ def test_there_are_enough_of_them(scenarios):
 
 def test_they_are_short(scenarios):
     assert statistics.median(len(s.lines) for s in scenarios) <= 40
-    assert [s.id for s in scenarios if max(map(len, s.lines)) > 120] == []
 
 
 def test_each_is_named_by_a_claim_of_its_own(scenarios):
@@ -143,7 +142,7 @@ def test_each_is_named_by_a_claim_of_its_own(scenarios):
 
 # --- The language -----------------------------------------------------------------------------------
 
-ONE_NUMBER = r"(?:\d\w*|used_idx|avail_idx|max|\$\w+)"
+ONE_NUMBER = r"(?:\d\w*|[a-z]+_[a-z_]+|max|\$\w+)"
 NUMBER = rf"\s*-?\s*{ONE_NUMBER}(?:\s*[+-]\s*{ONE_NUMBER})?\s*"
 
 
