@@ -430,7 +430,7 @@ void kc_oracle_observe(struct kc_oracle *o)
 	kc_points_tell(o, observed);
 }
 
-static void tell_change(void *ctx, const struct kc_shadow_change *c)
+void kc_watch_changed(void *ctx, const struct kc_shadow_change *c)
 {
 	struct kc_oracle *o = ctx;
 	struct kc_place_of p;
@@ -442,7 +442,7 @@ static void tell_change(void *ctx, const struct kc_shadow_change *c)
 void kc_oracle_verify_memory(struct kc_oracle *o)
 {
 	look_all(o);
-	kc_shadow_compare(&o->shadow, tell_change, o);
+	kc_shadow_compare(&o->shadow, kc_watch_changed, o);
 }
 
 void kc_oracle_quiet(struct kc_oracle *o)

@@ -200,14 +200,15 @@ static bool is_wrong(const struct kc_shadow_region *r, uint64_t i)
 	return r->host[i] != r->copy[i] && !r->permit[i];
 }
 
-/* Runs go on from page to page; *i is left behind the run. */
-static void tell_run(const struct comparison *c, struct kc_shadow_region *r, uint64_t *i)
+/* Runs go on from page to page, up to `end`; *i is left behind the run. */
+static void tell_run(const struct comparison *c, struct kc_shadow_region *r, uint64_t *i,
+		     uint64_t end)
 {
 	struct kc_shadow_change change = {
 		.gpa = r->gpa + *i, .expected = r->copy[*i], .actual = r->host[*i],
 	};
 
-	for (; *i < r->size && is_wrong(r, *i); (*i)++, change.len++)
+	for (; *i < end && is_wrong(r, *i); (*i)++, change.len++)
 		r->copy[*i] = r->host[*i];
 	if (change.len)		/* 0: it changed back under our eyes */
 		c->changed(c->ctx, &change);
@@ -215,13 +216,12 @@ static void tell_run(const struct comparison *c, struct kc_shadow_region *r, uin
 		(*i)++;
 }
 
-static void compare_region(const struct comparison *c, struct kc_shadow_region *r)
+static void compare_part(const struct comparison *c, struct kc_shadow_region *r, uint64_t i,
+			 uint64_t to)
 {
-	uint64_t i = 0;
-
-	while (i < r->size) {
+	while (i < to) {
 		uint64_t page_end = i - i % PAGE + PAGE;
-		uint64_t end = page_end < r->size ? page_end : r->size;
+		uint64_t end = page_end < to ? page_end : to;
 
 		if (!memcmp(r->host + i, r->copy + i, end - i)) {
 			i = end;
@@ -229,7 +229,7 @@ static void compare_region(const struct comparison *c, struct kc_shadow_region *
 		}
 		while (i < end)
 			if (is_wrong(r, i))
-				tell_run(c, r, &i);
+				tell_run(c, r, &i, to);
 			else
 				i++;
 	}
@@ -243,5 +243,18 @@ void kc_shadow_compare(struct kc_shadow *s,
 	if (s->permit_all)
 		return;
 	for (unsigned i = 0; i < s->n; i++)
-		compare_region(&c, &s->r[i]);
+		compare_part(&c, &s->r[i], 0, s->r[i].size);
+}
+
+void kc_shadow_compare_range(struct kc_shadow *s, uint64_t gpa, uint64_t len,
+			     void (*changed)(void *ctx, const struct kc_shadow_change *c),
+			     void *ctx)
+{
+	struct comparison c = { s, changed, ctx };
+	struct part p;
+
+	if (s->permit_all)
+		return;
+	FOR_EACH_PART(s, r, gpa, len, p)
+		compare_part(&c, r, p.off, p.off + p.len);
 }

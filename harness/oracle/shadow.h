@@ -69,5 +69,9 @@ struct kc_shadow_change {
 /* Compares all memory with the copy, tells of each run, then lets the copy follow. */
 void kc_shadow_compare(struct kc_shadow *s,
 		       void (*changed)(void *ctx, const struct kc_shadow_change *c), void *ctx);
+/* The same for one range. */
+void kc_shadow_compare_range(struct kc_shadow *s, uint64_t gpa, uint64_t len,
+			     void (*changed)(void *ctx, const struct kc_shadow_change *c),
+			     void *ctx);
 
 #endif

@@ -310,6 +310,19 @@ static int batch_before(const struct kc_oracle *o, const struct kc_watch_queue *
 	return n;
 }
 
+/* What the device wrote in or beside the buffers and was not to, while it is known whose they are:
+ * later their memory belongs to nobody, or kickcall has written over it. */
+static void check_spans(struct kc_oracle *o, const struct kc_watch_chain *c)
+{
+	for (unsigned i = 0; i < c->nspans; i++) {
+		const struct kc_span *s = &c->spans[i];
+		uint64_t before = s->gpa < KC_MEM_GUARD ? s->gpa : KC_MEM_GUARD;
+
+		kc_shadow_compare_range(&o->shadow, s->gpa - before,
+					before + s->len + KC_MEM_GUARD, kc_watch_changed, o);
+	}
+}
+
 static void chain_used(struct kc_oracle *o, struct kc_watch_queue *q, struct kc_watch_chain *c)
 {
 	if (c->serial > q->serial_used)
@@ -317,6 +330,8 @@ static void chain_used(struct kc_oracle *o, struct kc_watch_queue *q, struct kc_
 	q->outstanding--;
 	if (--c->allowed)
 		return;
+	if (!q->malformed)
+		check_spans(o, c);
 	c->used = true;
 	unlist(q, c);
 	if (!q->malformed)

@@ -150,6 +150,8 @@ void kc_watch_look(struct kc_oracle *o, struct kc_watch_queue *q);
 void kc_watch_reaped(struct kc_oracle *o, struct kc_watch_queue *q, uint16_t head);
 void kc_watch_wrote(struct kc_oracle *o, uint64_t gpa, const void *buf, size_t len);
 void kc_watch_malformed(struct kc_watch_queue *q, const char *why);
+/* Memory changed where it may not: names the place and tells the points. ctx is the oracle. */
+void kc_watch_changed(void *ctx, const struct kc_shadow_change *c);
 /* The device owes progress and calls on this queue: nothing excuses it. */
 bool kc_watch_owes(const struct kc_oracle *o, const struct kc_watch_queue *q);
 

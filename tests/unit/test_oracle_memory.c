@@ -91,6 +91,31 @@ static void a_late_write(void **state)
 	accused(b, "VU-MEMACC-01", "");
 }
 
+/* What was wrong with a buffer is told when its chain comes back, and as its buffer's. */
+static void wrong_write_at_use(struct bench *b, uint64_t gpa, const char *clause, const char *text)
+{
+	struct bench_queue *q = start(b, 0, 8, 0, 0);
+
+	drv_request(b, q, 0);
+	dev_flip(b, gpa);
+	dev_serve(b, q, 0);
+	kc_oracle_observe(b->o);
+	accused(b, clause, text);
+	kc_oracle_reaped(b->o, 0, 0);
+	kc_oracle_verify_memory(b->o);
+	none(b);	/* said once */
+}
+
+static void a_written_readable_buffer_is_named_at_use(void **state)
+{
+	wrong_write_at_use(*state, BUF(0) + 3, "VQ-SPLIT-DESC-DEV-01", "a readable buffer of head 0");
+}
+
+static void a_write_beside_a_buffer_is_named_at_use(void **state)
+{
+	wrong_write_at_use(*state, BUF(1) + 32, "VQ-SPLIT-DESC-01", "guard after a buffer of head 0");
+}
+
 /* Two chains over the same buffer: it is the device's until both are used. */
 static void a_shared_buffer(void **state)
 {
@@ -389,6 +414,8 @@ int main(void)
 		RUN(each_place_has_its_clause),
 		SIM(a_run_across_regions_and_pages),
 		RUN(a_late_write),
+		RUN(a_written_readable_buffer_is_named_at_use),
+		RUN(a_write_beside_a_buffer_is_named_at_use),
 		SIM(a_shared_buffer),
 		SIM(a_buffer_across_regions),
 		RUN(malformed_chains_excuse_only_their_buffers),
