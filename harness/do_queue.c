@@ -5,13 +5,15 @@
 #include <harness/verbs.h>
 
 enum { OPT_LATER, OPT_DISABLED, OPT_UNKICKED, OPT_NO_CALL, OPT_NO_KICK_FD, OPT_REGION_END,
-       OPT_TABLE_AT_END, OPT_AVAIL_AT_END, OPT_APART, OPT_LEAST_ALIGNED, OPT_COUNT };
+       OPT_TABLE_AT_END, OPT_AVAIL_AT_END, OPT_APART, OPT_LEAST_ALIGNED, OPT_BEFORE_DRIVER_OK,
+       OPT_COUNT };
 
 static int read_options(struct kc_world *w, const struct kc_arg *a, bool *opt)
 {
 	static const char *const names[OPT_COUNT] = {
 		"later", "disabled", "unkicked", "no-call", "no-kick-fd", "at-region-end",
 		"table-at-region-end", "avail-at-region-end", "apart", "least-aligned",
+		"before-driver-ok",
 	};
 	unsigned k;
 
@@ -94,12 +96,15 @@ int kc_world_start_queue(struct kc_world *w, unsigned qi)
 	if (!q->config.no_first_kick)
 		kc_oracle_kicked(w->oracle, qi);
 	o = kc_vmm_queue_start(&w->vmm, qi, &q->config);
-	/* A device has a largest ring of its own, which the protocol cannot tell: a profile can. */
-	if (w->vmm.q[qi].size_refused && !w->cfg.ring_max)
+	/* A device has a largest ring of its own, which the protocol cannot tell: a profile can. What
+	 * it has taken before it must take again. */
+	if (w->vmm.q[qi].size_refused && !w->cfg.ring_max && q->config.size > w->size_taken)
 		return kc_world_stop(w, KC_SKIP, "needs a ring of %u, which the back-end refuses",
 				     q->config.size);
 	if (o != KC_OUT_OK)
 		return kc_world_outcome(w, o, "setting up the queue");
+	if (q->config.size > w->size_taken)
+		w->size_taken = q->config.size;
 	kc_world_observe(w);
 	return 0;
 }
@@ -173,6 +178,7 @@ static int make(struct kc_world *w, const struct kc_step *s, uint16_t from, cons
 	q->made = true;
 	q->seen_used_idx = from;
 	q->mark.used_idx = from;
+	w->driver_ok_held |= opt[OPT_BEFORE_DRIVER_OK];
 	return opt[OPT_LATER] ? 0 : kc_world_start_queue(w, qi);
 }
 

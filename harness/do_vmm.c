@@ -176,6 +176,13 @@ KC_VERB(swap_call)
 	return vmm_queue(w, s, &qi) ? -1 : done(w, kc_vmm_swap_call(&w->vmm, qi), "SET_VRING_CALL");
 }
 
+KC_VERB(driver_ok)
+{
+	(void)s;
+	w->driver_ok_held = false;
+	return kc_world_driver_ok(w);
+}
+
 /* A request that the VMM does not make by itself, with its ack. */
 static int ask(struct kc_world *w, const struct kc_msg *m)
 {

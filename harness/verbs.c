@@ -16,7 +16,8 @@
 const struct kc_verb kc_verbs[] = {
 	{ Q, "<n> split size <n> from <n> <*>", kc_do_queue,
 	  "make and start a queue whose indices begin at N; options: later (do not start), disabled, "
-	  "unkicked, no-call, no-kick-fd, apart (the table in another region), least-aligned, and "
+	  "unkicked, no-call, no-kick-fd, before-driver-ok (DRIVER_OK waits for `vmm driver ok`), apart "
+	  "(the table in another region), least-aligned, and "
 	  "at-region-end (the used ring), avail-at-region-end or table-at-region-end. A queue that is "
 	  "stopped is made anew, in other memory" },
 	{ Q, "<n> split size <n> <*>", kc_do_queue_sized, "the same from index 0" },
@@ -65,6 +66,7 @@ const struct kc_verb kc_verbs[] = {
 	{ V, "negotiate <*>", kc_do_negotiate,
 	  "device status to DRIVER_OK; accept: all, or `only F...`, or `without F...`" },
 	{ V, "session", kc_do_session, "connect and negotiate as the header says" },
+	{ V, "driver ok", kc_do_driver_ok, "DRIVER_OK, after a queue that was made before-driver-ok" },
 	{ V, "memory", kc_do_memory, "SET_MEM_TABLE (again)" },
 	{ V, "stop <n>", kc_do_stop, "GET_VRING_BASE" },
 	{ V, "start <n> from <n>", kc_do_start_from, "start a stopped queue at that base" },

@@ -24,7 +24,7 @@ KC_VERB(open); KC_VERB(connect); KC_VERB(disconnect); KC_VERB(negotiate); KC_VER
 KC_VERB(stop); KC_VERB(start); KC_VERB(start_from); KC_VERB(enable); KC_VERB(disable);
 KC_VERB(swap_kick); KC_VERB(swap_call); KC_VERB(reset); KC_VERB(resend_features);
 KC_VERB(resend_addr); KC_VERB(settle); KC_VERB(session);
-KC_VERB(write_config); KC_VERB(kill);
+KC_VERB(write_config); KC_VERB(kill); KC_VERB(driver_ok);
 
 KC_VERB(message); KC_VERB(bytes);
 

@@ -180,9 +180,7 @@ int kc_world_negotiate(struct kc_world *w, uint64_t features)
 	return 0;
 }
 
-/* Queues come before DRIVER_OK (VIRTIO-INIT-DRV-01): it is set when the first line that makes none is
- * reached. */
-static int driver_ok(struct kc_world *w)
+int kc_world_driver_ok(struct kc_world *w)
 {
 	enum kc_outcome o;
 
@@ -391,7 +389,10 @@ static void run_steps(struct kc_world *w)
 			return;
 		if (w->lost && !runs_after_loss(w, step))
 			continue;
-		if (step->verb->subject != KC_SUBJ_QUEUE && driver_ok(w))
+		/* Queues come before DRIVER_OK (VIRTIO-INIT-DRV-01): it is set at the first line
+		 * that makes none. */
+		if (step->verb->subject != KC_SUBJ_QUEUE && !w->driver_ok_held &&
+		    kc_world_driver_ok(w))
 			return;
 		if (step->verb->run(w, step))
 			return;

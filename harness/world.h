@@ -80,7 +80,9 @@ struct kc_world {
 	unsigned pc;			/* step being run */
 	unsigned repeats[16];		/* rounds left of the open repeats */
 	unsigned nrepeats;
+	uint32_t size_taken;		/* largest ring that was started */
 	bool driver_ok_due;		/* negotiated; DRIVER_OK not yet written */
+	bool driver_ok_held;		/* ...until the script says so */
 	bool session;			/* connected and negotiated as far as the script wants */
 	bool lost;			/* the connection is gone */
 	bool loss_allowed;		/* ...and an expectation said it may */
@@ -134,6 +136,8 @@ int kc_world_connect(struct kc_world *w);
 /* Connects and negotiates unless that has happened. 0 or -1. */
 int kc_world_session(struct kc_world *w);
 int kc_world_negotiate(struct kc_world *w, uint64_t features);
+/* Sets DRIVER_OK unless that has happened. 0 or -1. */
+int kc_world_driver_ok(struct kc_world *w);
 /* A disk that offers RO? */
 bool kc_world_read_only(const struct kc_world *w);
 /* Features that the driver would take of what is offered, by the script's header. */
