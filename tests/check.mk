@@ -52,7 +52,7 @@ check-sanitizers:
 	build/san/kickcall conform --device loopback
 
 .PHONY: check-mutants
-check-mutants: $(LIB)
+check-mutants: $(KICKCALL)
 	$(PYTHON) tests/mutants/run.py --build $(BUILD)
 
 .PHONY: coverage
