@@ -102,8 +102,9 @@ int kc_world_script_error(struct kc_world *w, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(msg, sizeof(msg), fmt, ap);
 	va_end(ap);
-	return kc_world_stop(w, KC_ERROR, "%s:%u:%u: %s", w->script->path, s ? s->line : 0,
-			     s ? s->col : 0, msg);
+	kc_world_stop(w, KC_ERROR, "%s:%u:%u: %s", w->script->path, s ? s->line : 0, s ? s->col : 0, msg);
+	w->result->script_error = w->result->verdict == KC_ERROR;
+	return -1;
 }
 
 int kc_world_outcome(struct kc_world *w, enum kc_outcome o, const char *what)

@@ -56,6 +56,7 @@ static json_t *tests_json(const struct kc_report *rep)
 
 		json_object_del(test, "detail");
 		json_object_del(test, "suspicion");
+		json_object_del(test, "script_error");
 		if (json_array_append_new(list, test)) {
 			json_decref(list);
 			return NULL;

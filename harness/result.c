@@ -134,7 +134,7 @@ fail:
 
 json_t *kc_result_to_json(const struct kc_result *r)
 {
-	return json_pack("{so, so, so, ss, ss, so, so, so, so, so, so, so, sI}",
+	return json_pack("{so, so, so, ss, ss, so, so, so, so, so, so, so, sb, sI}",
 			 "id", lossy_string(r->id), "title", lossy_string(r->title),
 			 "variant", lossy_string(r->variant),
 			 "verdict", kc_verdict_name(r->verdict),
@@ -142,6 +142,7 @@ json_t *kc_result_to_json(const struct kc_result *r)
 			 "reason", lossy_string(r->reason), "message", lossy_string(r->message),
 			 "violations", violations_to_json(r), "detail", lossy_string(r->detail),
 			 "replay", lossy_string(r->replay), "suspicion", lossy_string(r->suspicion),
+			 "script_error", r->script_error,
 			 "duration_us", (json_int_t)r->duration_us);
 }
 
@@ -271,6 +272,7 @@ int kc_result_from_json(struct kc_result *r, const json_t *j, struct kc_err *err
 		goto fail;
 	r->verdict = (enum kc_verdict)verdict;
 	r->level = (enum kc_level)level;
+	r->script_error = json_is_true(json_object_get(j, "script_error"));
 	ret = clauses_from_json(r, j, err);
 	if (!ret)
 		ret = violations_from_json(r, j, err);
@@ -293,9 +295,12 @@ void kc_report_count(struct kc_report *rep)
 int kc_report_exit_status(const struct kc_report *rep, bool strict)
 {
 	const unsigned *n = rep->counts;
+	unsigned scripts = 0;
 
+	for (unsigned i = 0; i < rep->nresults; i++)
+		scripts += rep->results[i]->script_error;
 	if (n[KC_ERROR])
-		return 3;
+		return n[KC_ERROR] > scripts ? 3 : 2;
 	if (n[KC_FAIL] || n[KC_XPASS] || (strict && n[KC_WARN]))
 		return 1;
 	return n[KC_SKIP] == rep->nresults ? 77 : 0;

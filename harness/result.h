@@ -55,6 +55,7 @@ struct kc_result {
 	char *suspicion;		/* bytes that may not have been written: worth a second run */
 	struct kc_violation violations[KC_VIOLATIONS_MAX];
 	unsigned nviolations;
+	bool script_error;		/* verdict error: the script cannot be right */
 	int64_t duration_us;
 };
 
@@ -88,8 +89,8 @@ struct kc_report {
 
 /* Counts verdicts from results. */
 void kc_report_count(struct kc_report *rep);
-/* 0 no MUST failed, 1 fail/xpass (or warn with strict), 3 error (whatever else), 77 nothing could
- * be run. */
+/* 0 no MUST failed, 1 fail or xpass (or warn with strict), 2 a script error, 3 any other error (whatever
+ * else), 77 nothing could be run. */
 int kc_report_exit_status(const struct kc_report *rep, bool strict);
 /* The schema-1 object of the JSON report, one object and a newline; counts must be up to date.
  * Built in memory first: nothing is written unless all of it can be made. 0, -ENOMEM, -EIO. */

@@ -15,7 +15,7 @@ CANNOT = PASSES.replace("\n\nqueue", "\nwithout  event_idx\n\nqueue").replace(
     (WARNS, [], "warn", 0),
     (WARNS, ["--strict"], "warn", 1),
     (SKIPS, [], "skip", 77),
-    (CANNOT, [], "error", 3),
+    (CANNOT, [], "error", 2),
 ])
 @pytest.mark.parametrize("mode", ["sim", "live"])
 def test_one_test_decides(kc, text, options, verdict, status, mode):
@@ -37,7 +37,7 @@ def test_the_worst_decides(kc):
     assert status(PASSES, SKIPS) == 0
     assert status(PASSES, SKIPS, WARNS) == 0
     assert status(PASSES, FAILS, SKIPS) == 1
-    assert status(FAILS, CANNOT) == 3
+    assert status(FAILS, CANNOT) == 2
     assert status(SKIPS, SKIPS) == 77
     assert status(PASSES, "nonsense\n") == 2
 

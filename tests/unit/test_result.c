@@ -186,9 +186,25 @@ static void test_exit_status(void **state)
 	assert_int_equal(STATUS(false, KC_FAIL, KC_ERROR), 3);
 }
 
+static void test_a_script_error_is_the_users(void **state)
+{
+	struct kc_result a = { .verdict = KC_ERROR, .script_error = true };
+	struct kc_result b = { .verdict = KC_ERROR }, c = { .verdict = KC_FAIL };
+	struct kc_result *list[] = { &a, &c, &b };
+	struct kc_report rep = { .results = list, .nresults = 2 };
+
+	(void)state;
+	kc_report_count(&rep);
+	assert_int_equal(kc_report_exit_status(&rep, false), 2);
+	rep.nresults = 3;
+	kc_report_count(&rep);
+	assert_int_equal(kc_report_exit_status(&rep, false), 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_script_error_is_the_users),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_empty_round_trip),
