@@ -72,8 +72,8 @@ def test_a_file_that_is_wrong_is_named_with_its_line(tmp_path, old, new, line, w
 
 def test_a_scenario_that_does_not_exist_is_an_error(tmp_path):
     with pytest.raises(run.Wrong, match="m.mutant:4: .*no scenario split/nowhere"):
-        run.check_scenario(parse(tmp_path, (HEADER + BODY).replace("split/basic/one-request-completes",
-                                                                   "split/nowhere")))
+        run.check_scenario(parse(tmp_path, (HEADER + BODY).replace(
+            "split/basic/one-request-completes", "split/nowhere")))
 
 
 def report(verdict, *clauses):

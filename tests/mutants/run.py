@@ -3,21 +3,23 @@
 """Checks that the conformance suite catches bugs: each *.mutant here puts one into a back-end.
 
 A mutant file is a header of `key   value` lines, a line of its own with `--- replace`, a piece of
-the source that must occur exactly once, `--- with`, and what takes its place. More pairs may follow
-when the bug shows in two places; `#` begins a comment line in the header. The keys:
+the source (whole lines) that must occur exactly once, `--- with`, and what takes its place. More
+pairs may follow when the bug is in two places; `#` begins a comment line in the header. The keys:
 
     title       the bug, as one would say it in a bug report
-    from        where it was seen: a public commit, an issue, a CVE, or the rule that it breaks
-    clause      the clause of which a violation must be reported, or `any` (a crash, say, is charged
-                to the scenario's first clause)
+    from        where it was seen: a public commit, an issue, a CVE (`cf.`: one much like it), or
+                the rule that it breaks
+    clause      the clause of which a violation must be reported, or `any` (a crash, say, is
+                charged to the scenario's first clause)
     caught-by   the scenario that must catch it, and possibly a variant: PATH [NAME=VALUE,...]
     device      blk or loopback
     file        the source file, under backend/
     verdict     optional: `warn` for a SHOULD clause; else `fail`
     mode        optional: `live`; else the simulator
 
-The change is made in a copy (BUILD/mutants/NAME/), so the reference stays clean. Only that file is
-compiled; its object comes first on the link line, so that the library's own member is not pulled in.
+The change is made in a copy (BUILD/mutants/NAME/), so the reference stays clean. Only that file
+is compiled; its object comes first on the link line, so that the library's own member is not
+pulled in.
 
 The named scenario must end with that verdict and that clause on the mutant, and must pass without
 it. `--survey` tells instead which scenarios of the whole suite catch each mutant, and with which
@@ -77,7 +79,7 @@ class Mutant:
         return words[1] if len(words) > 1 else ""
 
 
-# --- Reading ---------------------------------------------------------------------------------------
+# --- Reading --------------------------------------------------------------------------------------
 
 def parse(path):
     """The mutant in that file, or Wrong."""
@@ -163,7 +165,7 @@ def mutated(m):
     return text
 
 
-# --- Building --------------------------------------------------------------------------------------
+# --- Building -------------------------------------------------------------------------------------
 
 class Build:
     """The commands of the build that is there, as make would give them."""
@@ -226,7 +228,7 @@ def build(m, b, folder):
     return folder / "kickcall"
 
 
-# --- Judging ---------------------------------------------------------------------------------------
+# --- Judging --------------------------------------------------------------------------------------
 
 def scenario_run(program, m, folder, deadline_s=DEADLINE_S, whole_suite=False):
     """The tests of the report; Wrong if there is none."""
@@ -297,7 +299,7 @@ def survey(m, b, folder):
     return "\n".join([f"{m.name}: {len(lines)} of {len(tests)} tests"] + lines)
 
 
-# --- The whole -------------------------------------------------------------------------------------
+# --- The whole ------------------------------------------------------------------------------------
 
 def guarded(fn, *args):
     try:
