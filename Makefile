@@ -26,7 +26,7 @@ LIBS     += -lboost_context
 endif
 
 LIB_SRC  := $(filter-out harness/main.c,$(wildcard common/*.c sim/*.c guest_model/*.c backend/*.c \
-	backend/reference/*.c harness/*.c harness/oracle/*.c coverage/*.c))
+	backend/reference/*.c harness/*.c harness/*/*.c coverage/*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o) $(BUILD)/coverage/clauses_data.o
 LIB      := $(BUILD)/libkickcall.a
 UNITS    := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))

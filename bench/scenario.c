@@ -4,8 +4,8 @@
  * driver and reference without any of these; and a whole test, from a fresh world to its end,
  * against the least that a process of its own costs.
  */
-#include <harness/script.h>
-#include <harness/world.h>
+#include <harness/language/script.h>
+#include <harness/world/world.h>
 #include <bench/bench.h>
 
 #define REQUESTS	400

@@ -8,11 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 #include <backend/process.h>
-#include <harness/options.h>
-#include <harness/probe.h>
-#include <harness/progress.h>
-#include <harness/runner.h>
-#include <harness/scratch.h>
+#include <harness/run/options.h>
+#include <harness/run/probe.h>
+#include <harness/run/progress.h>
+#include <harness/run/runner.h>
+#include <harness/run/scratch.h>
 #include <harness/show.h>
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_TROUBLE = 3 };

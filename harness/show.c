@@ -10,9 +10,9 @@
 #include <jansson.h>
 #include <coverage/clauses.h>
 #include <guest_model/port.h>
-#include <harness/profile.h>
+#include <harness/run/profile.h>
+#include <harness/run/suite.h>
 #include <harness/show.h>
-#include <harness/suite.h>
 
 static int load_all(const struct kc_options *o, struct kc_suite *suite)
 {

@@ -2,7 +2,7 @@
 #ifndef HARNESS_SHOW_H
 #define HARNESS_SHOW_H
 
-#include <harness/options.h>
+#include <harness/run/options.h>
 
 /* `kickcall list` and `kickcall explain`: exit statuses. */
 int kc_show_list(const struct kc_options *o);

@@ -5,10 +5,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <kickcall/ring.h>
 #include <harness/oracle/oracle.h>
 #include <harness/oracle/points.h>
 #include <harness/oracle/shadow.h>
+#include <kickcall/ring.h>
 
 /*
  * The oracle's books, private to harness/oracle/: what was offered, what came back, and what the

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include <kickcall/ring.h>
 #include <harness/oracle/oracle.h>
+#include <kickcall/ring.h>
 
 /*
  * A bench for the oracle's tests: two queues laid out by hand in guest memory, a driver that writes

@@ -19,9 +19,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include <linux/virtio_config.h>
+#include <backend/reference/ref.h>
 #include <kickcall/message.h>
 #include <kickcall/ring.h>
-#include <backend/reference/ref.h>
 
 #define FILE_BYTES	0x400000u
 #define NREGIONS	3

@@ -16,9 +16,9 @@
 #include <unistd.h>
 #include <linux/virtio_config.h>
 #include <cmocka.h>
-#include <kickcall/ring.h>
 #include <backend/adapters.h>
 #include <backend/process.h>
+#include <kickcall/ring.h>
 #include "peer.h"
 
 #define SECOND		(1000ll * 1000 * 1000)

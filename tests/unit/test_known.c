@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include <harness/known.h>
+#include <harness/run/known.h>
 
 static int load(struct kc_known *k, const char *text, size_t n, struct kc_err *err)
 {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include <harness/options.h>
+#include <harness/run/options.h>
 
 #define WORDS_MAX	200
 

@@ -12,7 +12,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include <backend/process.h>
-#include <harness/proc.h>
+#include <harness/world/proc.h>
 
 #define SEC	1000000000ll
 

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include <harness/profile.h>
+#include <harness/run/profile.h>
 #include <kickcall/storage.h>
 
 static char dir[] = "/tmp/kc-profile-XXXXXX";

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include <harness/replay.h>
+#include <harness/run/replay.h>
 
 static const char script_text[] =
 	"title t\nclause VQ-SPLIT-USED-02\nvary size = 4 8\n\nqueue 0 split size $size\n";

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include <harness/result.h>
+#include <harness/report/result.h>
 
 static struct kc_result results[] = {
 	{ .id = "split/one", .title = "one request is used", .variant = "size=4", .verdict = KC_PASS,

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include <harness/result.h>
+#include <harness/report/result.h>
 
 static void test_names(void **state)
 {

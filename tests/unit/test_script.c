@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include <harness/script.h>
+#include <harness/language/script.h>
 
 #define HEAD	"title t\nclause VQ-SPLIT-USED-02\n"
 #define QUEUE	"queue 0 split size 4\n"

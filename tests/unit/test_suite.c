@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <cmocka.h>
-#include <harness/scratch.h>
-#include <harness/suite.h>
+#include <harness/run/scratch.h>
+#include <harness/run/suite.h>
 
 static char root[64];
 

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The `driver` lines that obey the rules: requests, kicks, suppression and waiting. */
+#include <errno.h>
+#include <string.h>
+#include <harness/language/verbs.h>
+
+/* --- Requests ----------------------------------------------------------------------------------- */
+
+enum added { ADDED, ADD_FULL, ADD_OVER };
+
+static struct kc_request *make_request(struct kc_world *w, const struct kc_shape *shape)
+{
+	struct kc_err err = { "" };
+	struct kc_request *r;
+	int code = 0;
+
+	if (!w->port) {
+		kc_world_script_error(w, "requests need a negotiated device");
+		return NULL;
+	}
+	r = w->port->ops->make(w->port, shape, &code, &err);
+	if (!r && (code == -EINVAL || code == -EPERM))
+		kc_world_stop(w, KC_SKIP, "%s cannot take that request: %s", w->port->ops->device, err.msg);
+	else if (!r && code == -EBADMSG)
+		kc_world_script_error(w, "%s", err.msg);
+	else if (!r)
+		kc_world_stop(w, KC_ERROR, "making a request: %s", err.msg);
+	return r;
+}
+
+static enum added add_shape(struct kc_world *w, unsigned qi, const struct kc_shape *shape)
+{
+	struct kc_world_queue *q = &w->q[qi];
+	struct kc_request *r = make_request(w, shape);
+	struct kc_chain chain;
+	uint16_t head;
+	int ret;
+
+	if (!r)
+		return ADD_OVER;
+	chain = (struct kc_chain){ .segs = r->segs, .nsegs = r->nsegs, .indirect = r->indirect,
+				   .ndirect = shape->direct, .flagged_table = shape->flagged_table };
+	ret = kc_split_add(&q->ring, &chain, r, &head);
+	if (ret == 0) {
+		q->outstanding++;
+		kc_trace_text(&w->trace, KC_ACTOR_DRIVER, "request", r->what, "queue %u head %u", qi, head);
+		return ADDED;
+	}
+	w->port->ops->release(w->port, r);
+	if (ret == -ENOSPC)
+		return ADD_FULL;
+	kc_world_script_error(w, "adding the request: %s", strerror(-ret));
+	return ADD_OVER;
+}
+
+static int publish(struct kc_world *w, unsigned qi)
+{
+	struct kc_world_queue *q = &w->q[qi];
+	unsigned n = kc_split_publish(&q->ring);
+
+	if (!n)
+		return 0;
+	kc_trace_value(&w->trace, KC_ACTOR_DRIVER, "avail-idx", q->ring.published_idx, "queue %u", qi);
+	kc_oracle_published(w->oracle, qi);
+	kc_sched_point(w->sched);
+	return 0;
+}
+
+static int add_many(struct kc_world *w, const struct kc_step *s, const struct kc_arg *words,
+		    unsigned n)
+{
+	struct kc_shape shape;
+	char own[256];
+
+	if (!kc_world_queue(w, s->qi) || kc_world_shape(w, s, words, &shape, own, sizeof(own)))
+		return -1;
+	for (unsigned i = 0; i < n; i++) {
+		enum added a = add_shape(w, s->qi, &shape);
+
+		if (a == ADD_OVER)
+			return -1;
+		if (a == ADD_FULL)
+			return kc_world_stop(w, KC_SKIP, "queue %u has no room for request %u of this "
+					     "device's size", s->qi, i + 1);
+	}
+	return 0;
+}
+
+KC_VERB(request)
+{
+	return add_many(w, s, &s->args[0], 1) ? -1 : publish(w, s->qi);
+}
+
+KC_VERB(requests)
+{
+	return add_many(w, s, &s->args[1], (unsigned)kc_world_num(w, &s->args[0].num, s->qi)) ? -1 :
+		publish(w, s->qi);
+}
+
+KC_VERB(add)
+{
+	return add_many(w, s, &s->args[0], 1);
+}
+
+KC_VERB(publish)
+{
+	return kc_world_queue(w, s->qi) ? publish(w, s->qi) : -1;
+}
+
+/* The ring's bytes that the driver owns must be the same after a refused add. */
+static uint64_t ring_digest(const struct kc_world *w, const struct kc_split *vq)
+{
+	const uint8_t *desc = kc_mem_host(&w->mem, vq->desc, kc_desc_bytes(vq->size));
+	const uint8_t *avail = kc_mem_host(&w->mem, vq->avail, kc_avail_bytes(vq->size));
+	uint64_t sum = 14695981039346656037ull;
+
+	for (uint64_t i = 0; i < kc_desc_bytes(vq->size); i++)
+		sum = (sum ^ desc[i]) * 1099511628211ull;
+	for (uint64_t i = 0; i < kc_avail_bytes(vq->size); i++)
+		sum = (sum ^ avail[i]) * 1099511628211ull;
+	return sum;
+}
+
+KC_VERB(fill)
+{
+	struct kc_world_queue *q = kc_world_queue(w, s->qi);
+	struct kc_shape shape;
+	uint64_t before;
+	char own[256];
+	enum added a;
+
+	if (!q || kc_world_shape(w, s, &s->args[0], &shape, own, sizeof(own)))
+		return -1;
+	while ((a = add_shape(w, s->qi, &shape)) == ADDED)
+		;
+	if (a == ADD_OVER)
+		return -1;
+	before = ring_digest(w, &q->ring);
+	a = add_shape(w, s->qi, &shape);
+	if (a != ADD_FULL || before != ring_digest(w, &q->ring))
+		return kc_world_stop(w, KC_ERROR, "the driver changed a full ring of queue %u", s->qi);
+	q->full = true;
+	return publish(w, s->qi);
+}
+
+/* --- Kicks -------------------------------------------------------------------------------------- */
+
+static void kick(struct kc_world *w, unsigned qi)
+{
+	kc_oracle_kicked(w->oracle, qi);
+	kc_vmm_notify(&w->vmm, qi);
+	kc_sched_point(w->sched);
+}
+
+KC_VERB(kick)
+{
+	if (!kc_world_queue(w, s->qi))
+		return -1;
+	kick(w, s->qi);
+	return 0;
+}
+
+KC_VERB(kick_times)
+{
+	if (!kc_world_queue(w, s->qi))
+		return -1;
+	for (int64_t n = s->args[0].num.plus; n > 0; n--)
+		kick(w, s->qi);
+	return 0;
+}
+
+KC_VERB(kick_if_needed)
+{
+	struct kc_world_queue *q = kc_world_queue(w, s->qi);
+
+	if (!q)
+		return -1;
+	if (kc_split_kick_needed(&q->ring))
+		kick(w, s->qi);
+	else
+		kc_trace_value(&w->trace, KC_ACTOR_DRIVER, "kick-suppressed", q->ring.published_idx,
+			       "queue %u", s->qi);
+	return 0;
+}
+
+/* --- Waiting ------------------------------------------------------------------------------------ */
+
+struct wait_used {
+	struct kc_world_queue *q;
+	unsigned n;
+};
+
+static bool n_are_used(void *arg)
+{
+	struct wait_used *x = arg;
+	uint16_t ready = (uint16_t)(kc_split_used_idx(&x->q->ring) - x->q->ring.used_idx);
+
+	return ready >= x->n;
+}
+
+/* Reaps as it goes, so that n may be larger than the ring. */
+int kc_world_wait_used(struct kc_world *w, unsigned qi, unsigned n)
+{
+	struct kc_world_queue *q = &w->q[qi];
+	char what[96];
+
+	for (unsigned done = 0; done < n && !w->over;) {
+		struct wait_used x = { q, 1 };
+		unsigned got;
+
+		snprintf(what, sizeof(what), "used entry %u of %u on queue %u", done + 1, n, qi);
+		if (kc_world_wait(w, n_are_used, &x, "", what))
+			return -1;
+		got = kc_world_reap(w, qi);
+		done += got;
+		if (!got) {
+			w->over = true;
+			return -1;
+		}
+	}
+	return w->over ? -1 : 0;
+}
+
+KC_VERB(wait_used)
+{
+	struct kc_world_queue *q = kc_world_queue(w, s->qi);
+
+	if (!q || kc_world_wait_used(w, s->qi, q->outstanding))
+		return -1;
+	kc_world_checkpoint(w);
+	return 0;
+}
+
+KC_VERB(wait_n_used)
+{
+	int64_t n = kc_world_num(w, &s->args[0].num, s->qi);
+
+	if (!kc_world_queue(w, s->qi) || kc_world_wait_used(w, s->qi, (unsigned)n))
+		return -1;
+	kc_world_checkpoint(w);
+	return 0;
+}
+
+struct wait_call {
+	struct kc_world *w;
+	unsigned qi;
+	uint64_t from;
+};
+
+static bool call_came(void *arg)
+{
+	struct wait_call *x = arg;
+
+	return x->w->vmm.interrupts[x->qi] != x->from;
+}
+
+KC_VERB(wait_call)
+{
+	struct kc_world_queue *q = kc_world_queue(w, s->qi);
+	struct wait_call x = { w, s->qi, 0 };
+	char what[64];
+	bool there;
+
+	if (!q)
+		return -1;
+	while (q->outstanding && !w->over) {
+		kc_world_observe(w);
+		x.from = w->vmm.interrupts[s->qi];
+		there = kc_split_arm(&q->ring);
+		kc_oracle_suppression(w->oracle, s->qi);
+		kc_sched_point(w->sched);
+		snprintf(what, sizeof(what), "a call on queue %u with %u in flight", s->qi, q->outstanding);
+		if (!there && kc_world_wait(w, call_came, &x, "", what))
+			return -1;
+		if (!kc_world_reap(w, s->qi) && there)
+			return kc_world_stop(w, KC_INCONCLUSIVE, "queue %u: used idx has moved, and no entry "
+					     "can be taken", s->qi);
+	}
+	kc_world_checkpoint(w);
+	return w->over ? -1 : 0;
+}
+
+/* --- Suppression -------------------------------------------------------------------------------- */
+
+static int suppression_written(struct kc_world *w, const struct kc_step *s, const char *field,
+			       uint64_t v)
+{
+	kc_trace_value(&w->trace, KC_ACTOR_DRIVER, field, v, "queue %u", s->qi);
+	kc_oracle_suppression(w->oracle, s->qi);
+	kc_sched_point(w->sched);
+	return 0;
+}
+
+KC_VERB(used_event)
+{
+	struct kc_world_queue *q = kc_world_queue(w, s->qi);
+	uint16_t v;
+
+	if (!q)
+		return -1;
+	if (!q->ring.event_idx)
+		return kc_world_script_error(w, "used_event means nothing without event_idx");
+	v = (uint16_t)kc_world_num(w, &s->args[0].num, s->qi);
+	kc_split_set_used_event(&q->ring, v);
+	return suppression_written(w, s, "used-event", v);
+}
+
+KC_VERB(no_interrupt)
+{
+	struct kc_world_queue *q = kc_world_queue(w, s->qi);
+
+	if (!q)
+		return -1;
+	if (q->ring.event_idx)
+		return kc_world_script_error(w, "no_interrupt must stay 0 with event_idx");
+	kc_split_set_no_interrupt(&q->ring, s->args[0].num.plus);
+	return suppression_written(w, s, "no-interrupt", (uint64_t)s->args[0].num.plus);
+}
+
+KC_VERB(suppress_calls)
+{
+	struct kc_world_queue *q = kc_world_queue(w, s->qi);
+
+	if (!q)
+		return -1;
+	/* With event_idx there is no off: the event farthest away is the one just passed. */
+	if (q->ring.event_idx)
+		kc_split_set_used_event(&q->ring, (uint16_t)(kc_split_used_idx(&q->ring) - 1));
+	else
+		kc_split_set_no_interrupt(&q->ring, true);
+	return suppression_written(w, s, "suppress-calls", 1);
+}
+
+KC_VERB(arm_calls)
+{
+	struct kc_world_queue *q = kc_world_queue(w, s->qi);
+
+	if (!q)
+		return -1;
+	kc_split_arm(&q->ring);
+	return suppression_written(w, s, "arm-calls", 1);
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The `queue` and `repeat` lines: making, starting and stopping rings, and going round. */
+#include <string.h>
+#include <linux/virtio_config.h>
+#include <harness/language/verbs.h>
+
+enum { OPT_LATER, OPT_DISABLED, OPT_UNKICKED, OPT_NO_CALL, OPT_NO_KICK_FD, OPT_REGION_END,
+       OPT_TABLE_AT_END, OPT_AVAIL_AT_END, OPT_APART, OPT_LEAST_ALIGNED, OPT_BEFORE_DRIVER_OK,
+       OPT_COUNT };
+
+static int read_options(struct kc_world *w, const struct kc_arg *a, bool *opt)
+{
+	static const char *const names[OPT_COUNT] = {
+		"later", "disabled", "unkicked", "no-call", "no-kick-fd", "at-region-end",
+		"table-at-region-end", "avail-at-region-end", "apart", "least-aligned",
+		"before-driver-ok",
+	};
+	unsigned k;
+
+	for (unsigned i = 0; i < a->nrest; i++) {
+		for (k = 0; k < OPT_COUNT && strcmp(a->rest[i].text, names[k]); k++)
+			;
+		if (k == OPT_COUNT)
+			return kc_world_script_error(w, "queue has no option '%s'", a->rest[i].text);
+		opt[k] = true;
+	}
+	return 0;
+}
+
+struct part {
+	uint64_t bytes, align;
+	enum kc_place place;
+	uint64_t *gpa;
+};
+
+/* least: at an odd multiple of its alignment, since the allocator gives more than it is asked for. */
+static int place_part(struct kc_world *w, const struct part *p, bool least)
+{
+	uint64_t bytes = (p->bytes + p->align - 1) / p->align * p->align;
+	int ret;
+
+	if (!least || p->place == KC_PLACE_REGION_END)
+		return kc_mem_alloc(&w->mem, bytes, p->align, p->place, p->gpa);
+	ret = kc_mem_alloc(&w->mem, bytes + p->align, 2 * p->align, p->place, p->gpa);
+	*p->gpa += p->align;
+	return ret;
+}
+
+/* Alignments are what the specification demands (VQ-SPLIT-LAYOUT-01). The used ring has 6 + 8 * size
+ * bytes, so that two bytes of its region are left behind it. */
+static int place_ring(struct kc_world *w, struct kc_queue_config *c, const bool *opt)
+{
+	const struct part parts[] = {
+		{ kc_desc_bytes(c->size), KC_DESC_ALIGN, opt[OPT_TABLE_AT_END] ? KC_PLACE_REGION_END :
+		  opt[OPT_APART] ? KC_PLACE_LOW : KC_PLACE_ANY, &c->desc },
+		{ kc_avail_bytes(c->size), KC_AVAIL_ALIGN, opt[OPT_AVAIL_AT_END] ? KC_PLACE_REGION_END :
+		  KC_PLACE_ANY, &c->avail },
+		{ kc_used_bytes(c->size), KC_USED_ALIGN, opt[OPT_REGION_END] ? KC_PLACE_REGION_END :
+		  KC_PLACE_ANY, &c->used },
+	};
+
+	for (unsigned i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+		if (place_part(w, &parts[i], opt[OPT_LEAST_ALIGNED]))
+			return kc_world_stop(w, KC_ERROR, "no guest memory for a ring of %u", c->size);
+	return 0;
+}
+
+static void tell_oracle(struct kc_world *w, unsigned qi)
+{
+	const struct kc_world_queue *q = &w->q[qi];
+	struct kc_oracle_queue oq = {
+		.size = q->config.size, .desc = q->config.desc, .avail = q->config.avail,
+		.used = q->config.used, .avail_base = (uint16_t)q->config.base,
+		.event_idx = w->vmm.driver_features & KC_BIT(VIRTIO_RING_F_EVENT_IDX),
+		.indirect = w->vmm.driver_features & KC_BIT(VIRTIO_RING_F_INDIRECT_DESC),
+		.in_order = w->vmm.driver_features & KC_BIT(VIRTIO_F_IN_ORDER),
+		.has_call = !q->config.no_call,
+	};
+
+	kc_oracle_queue_start(w->oracle, qi, &oq);
+	kc_oracle_suppression(w->oracle, qi);
+	kc_oracle_published(w->oracle, qi);
+	/* With bit 30 a ring is born disabled, and keeps its state while it is stopped; without, SET_FEATURES
+	 * has enabled it. */
+	if (w->vmm.protocol_features && (w->vmm.device_features & KC_BIT(KC_VU_F_PROTOCOL_FEATURES)))
+		kc_oracle_queue_enable(w->oracle, qi, w->vmm.q[qi].enabled || !q->config.leave_disabled);
+}
+
+int kc_world_start_queue(struct kc_world *w, unsigned qi)
+{
+	struct kc_world_queue *q = &w->q[qi];
+	enum kc_outcome o;
+
+	tell_oracle(w, qi);
+	q->seen_interrupts = w->vmm.interrupts[qi];
+	if (!q->config.no_first_kick)
+		kc_oracle_kicked(w->oracle, qi);
+	o = kc_vmm_queue_start(&w->vmm, qi, &q->config);
+	/* A device has a largest ring of its own, which the protocol cannot tell: a profile can. What
+	 * it has taken before it must take again. */
+	if (w->vmm.q[qi].size_refused && !w->cfg.ring_max && q->config.size > w->size_taken)
+		return kc_world_stop(w, KC_SKIP, "needs a ring of %u, which the back-end refuses",
+				     q->config.size);
+	if (o != KC_OUT_OK)
+		return kc_world_outcome(w, o, "setting up the queue");
+	if (q->config.size > w->size_taken)
+		w->size_taken = q->config.size;
+	kc_world_observe(w);
+	return 0;
+}
+
+int kc_world_stop_queue(struct kc_world *w, unsigned qi, uint32_t *base)
+{
+	struct kc_world_queue *q = &w->q[qi];
+	enum kc_outcome o;
+	uint32_t num = 0;
+
+	kc_oracle_queue_stopping(w->oracle, qi);
+	o = kc_vmm_queue_stop(&w->vmm, qi, &num);
+	if (o != KC_OUT_OK)
+		return kc_world_outcome(w, o, "GET_VRING_BASE");
+	kc_world_observe(w);
+	kc_oracle_queue_stopped(w->oracle, qi, num);
+	q->last_base = num;
+	q->config.base = num;
+	if (base)
+		*base = num;
+	return 0;
+}
+
+/* A queue that is stopped can be made anew. Its old memory stays as it is, for the oracle to watch. */
+static void forget_queue(struct kc_world *w, struct kc_world_queue *q)
+{
+	struct kc_used u;
+
+	while (kc_split_abandon(&q->ring, &u))
+		w->port->ops->release(w->port, u.token);
+	kc_split_fini(&q->ring);
+	*q = (struct kc_world_queue){ .seen_interrupts = q->seen_interrupts,
+				      .seen_errors = q->seen_errors };
+}
+
+static int make(struct kc_world *w, const struct kc_step *s, uint16_t from, const struct kc_arg *rest)
+{
+	unsigned qi = (unsigned)s->args[0].num.plus, size = (unsigned)s->args[1].num.plus;
+	struct kc_world_queue *q = &w->q[qi % KC_QUEUES_MAX];
+	bool opt[OPT_COUNT] = { false };
+	struct kc_split_config ring;
+	int ret;
+
+	if (kc_world_session(w) || read_options(w, rest, opt))
+		return -1;
+	if (qi >= KC_QUEUES_MAX || w->vmm.q[qi].started)
+		return kc_world_script_error(w, "queue %u %s", qi, qi < KC_QUEUES_MAX ?
+					     "is running" : "is out of range");
+	if (q->made)
+		forget_queue(w, q);
+	if (w->vmm.queues_max && qi >= w->vmm.queues_max)
+		return kc_world_stop(w, KC_SKIP, "needs queue %u, and the back-end has %u", qi,
+				     (unsigned)w->vmm.queues_max);
+	if (w->cfg.ring_max && size > w->cfg.ring_max)
+		return kc_world_stop(w, KC_SKIP, "needs a ring of %u, and the back-end takes %u", size,
+				     w->cfg.ring_max);
+	q->config = (struct kc_queue_config){
+		.size = size, .base = from, .no_first_kick = opt[OPT_UNKICKED],
+		.no_call = opt[OPT_NO_CALL], .no_kick_fd = opt[OPT_NO_KICK_FD],
+		.leave_disabled = opt[OPT_DISABLED],
+	};
+	if (place_ring(w, &q->config, opt))
+		return -1;
+	ring = (struct kc_split_config){
+		.size = size, .desc = q->config.desc, .avail = q->config.avail, .used = q->config.used,
+		.from = from, .event_idx = w->vmm.driver_features & KC_BIT(VIRTIO_RING_F_EVENT_IDX),
+	};
+	ret = kc_split_init(&q->ring, &w->mem, &ring);
+	if (ret)
+		return kc_world_script_error(w, "a split ring of size %u: %s", size, strerror(-ret));
+	q->made = true;
+	q->seen_used_idx = from;
+	q->mark.used_idx = from;
+	w->driver_ok_held |= opt[OPT_BEFORE_DRIVER_OK];
+	return opt[OPT_LATER] ? 0 : kc_world_start_queue(w, qi);
+}
+
+KC_VERB(queue)
+{
+	return make(w, s, (uint16_t)s->args[2].num.plus, &s->args[3]);
+}
+
+KC_VERB(queue_sized)
+{
+	return make(w, s, 0, &s->args[2]);
+}
+
+struct kc_world_queue *kc_world_queue(struct kc_world *w, unsigned qi)
+{
+	if (qi < KC_QUEUES_MAX && w->q[qi].made)
+		return &w->q[qi];
+	kc_world_script_error(w, "there is no queue %u", qi);
+	return NULL;
+}
+
+int64_t kc_world_num(struct kc_world *w, const struct kc_num *n, unsigned qi)
+{
+	struct kc_split *vq = &w->q[qi].ring;
+	uint32_t max, limit;
+
+	switch (n->base) {
+	case KC_NUM_USED_IDX:
+		return (uint16_t)(kc_split_used_idx(vq) + n->plus);
+	case KC_NUM_AVAIL_IDX:
+		return (uint16_t)(vq->published_idx + n->plus);
+	case KC_NUM_MAX:
+		/* The longest chain that ring, device and back-end allow. */
+		limit = w->port && w->port->ops->max_descriptors ? w->port->ops->max_descriptors(w->port) : 0;
+		max = w->cfg.chain_max ? w->cfg.chain_max : 1024;
+		max = vq->size < max ? vq->size : max;
+		return (limit && limit < max ? limit : max) + n->plus;
+	case KC_NUM_QUEUE_NUM:
+		return (int64_t)w->vmm.queues_max + n->plus;
+	default:
+		return n->plus;
+	}
+}
+
+KC_VERB(repeat)
+{
+	int64_t rounds = s->args[0].num.plus;
+
+	if (rounds < 1) {
+		w->pc = s->jump;
+		return 0;
+	}
+	w->repeats[w->nrepeats++] = (unsigned)rounds;
+	return 0;
+}
+
+KC_VERB(end)
+{
+	if (--w->repeats[w->nrepeats - 1] == 0)
+		w->nrepeats--;
+	else
+		w->pc = s->jump;
+	return 0;
+}

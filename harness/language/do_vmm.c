@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The `vmm` lines: connection, negotiation, and the life of queues. */
+#include <signal.h>
+#include <string.h>
+#include <harness/language/verbs.h>
+
+static int vmm_queue(struct kc_world *w, const struct kc_step *s, unsigned *qi)
+{
+	*qi = (unsigned)s->args[0].num.plus;
+	return kc_world_queue(w, *qi) ? 0 : -1;
+}
+
+static int done(struct kc_world *w, enum kc_outcome o, const char *what)
+{
+	return o == KC_OUT_OK ? 0 : kc_world_outcome(w, o, what);
+}
+
+KC_VERB(open)
+{
+	struct kc_err err = { "" };
+
+	(void)s;
+	kc_oracle_session_start(w->oracle);
+	w->lost = false;
+	kc_world_empty_inbox(w);
+	if (kc_backend_open(w->cfg.be, &err))
+		return kc_world_stop(w, KC_ERROR, "connecting: %s", err.msg);
+	return 0;
+}
+
+KC_VERB(connect)
+{
+	(void)s;
+	w->loss_allowed = false;
+	return kc_world_connect(w) || kc_world_check_needs(w) ? -1 : 0;
+}
+
+KC_VERB(session)
+{
+	(void)s;
+	w->session = false;
+	w->loss_allowed = false;
+	return kc_world_session(w);
+}
+
+/* The connection is gone or will be: rings and requests with it. */
+static void forget_session(struct kc_world *w)
+{
+	struct kc_used u;
+
+	w->session = false;
+	w->lost = false;
+	for (unsigned qi = 0; qi < KC_QUEUES_MAX; qi++) {
+		struct kc_world_queue *q = &w->q[qi];
+
+		if (!q->made)
+			continue;
+		while (kc_split_abandon(&q->ring, &u))
+			w->port->ops->release(w->port, u.token);
+		kc_split_fini(&q->ring);
+		*q = (struct kc_world_queue){ 0 };
+	}
+	if (w->port)
+		w->port->ops->close(w->port);
+	w->port = NULL;
+}
+
+KC_VERB(disconnect)
+{
+	(void)s;
+	kc_oracle_session_end(w->oracle, true);
+	kc_vmm_disconnect(&w->vmm);
+	forget_session(w);
+	return 0;
+}
+
+KC_VERB(kill)
+{
+	(void)s;
+	if (!(w->cfg.be->caps & KC_CAP_RESTART))
+		return kc_world_stop(w, KC_SKIP, "needs a back-end that kickcall may kill");
+	kc_oracle_session_end(w->oracle, true);
+	w->cfg.be->ops->kill(w->cfg.be, SIGKILL);
+	kc_vmm_disconnect(&w->vmm);
+	forget_session(w);
+	return 0;
+}
+
+/* "", "only F F", "without F F" */
+KC_VERB(negotiate)
+{
+	const struct kc_arg *a = &s->args[0];
+	bool only = a->nrest && !strcmp(a->rest[0].text, "only");
+	bool without = a->nrest && !strcmp(a->rest[0].text, "without");
+	uint64_t mask = 0;
+
+	if (a->nrest && !only && !without)
+		return kc_world_script_error(w, "negotiate takes 'only F...' or 'without F...', not '%s'",
+					     a->rest[0].text);
+	for (unsigned i = 1; i < a->nrest; i++) {
+		int bit = kc_feature_by_name(a->rest[i].text);
+
+		if (bit < 0)
+			return kc_world_script_error(w, "unknown feature '%s'", a->rest[i].text);
+		if (!(w->vmm.device_features & KC_BIT(bit)))
+			return kc_world_stop(w, KC_SKIP, "needs feature %s, which is not offered",
+					     a->rest[i].text);
+		mask |= KC_BIT(bit);
+	}
+	return kc_world_negotiate(w, only ? mask : kc_world_features(w) & ~mask);
+}
+
+KC_VERB(memory)
+{
+	(void)s;
+	return done(w, kc_vmm_set_mem_table(&w->vmm), "SET_MEM_TABLE");
+}
+
+KC_VERB(stop)
+{
+	unsigned qi;
+
+	return vmm_queue(w, s, &qi) ? -1 : kc_world_stop_queue(w, qi, NULL);
+}
+
+KC_VERB(start)
+{
+	unsigned qi;
+
+	return vmm_queue(w, s, &qi) ? -1 : kc_world_start_queue(w, qi);
+}
+
+KC_VERB(start_from)
+{
+	unsigned qi;
+
+	if (vmm_queue(w, s, &qi))
+		return -1;
+	w->q[qi].config.base = (uint16_t)kc_world_num(w, &s->args[1].num, qi);
+	return kc_world_start_queue(w, qi);
+}
+
+KC_VERB(enable)
+{
+	unsigned qi;
+
+	if (vmm_queue(w, s, &qi))
+		return -1;
+	kc_oracle_queue_enable(w->oracle, qi, true);
+	return done(w, kc_vmm_queue_enable(&w->vmm, qi, true), "SET_VRING_ENABLE 1");
+}
+
+KC_VERB(disable)
+{
+	unsigned qi;
+	int ret;
+
+	if (vmm_queue(w, s, &qi))
+		return -1;
+	ret = done(w, kc_vmm_queue_enable(&w->vmm, qi, false), "SET_VRING_ENABLE 0");
+	kc_oracle_queue_enable(w->oracle, qi, false);
+	return ret;
+}
+
+KC_VERB(swap_kick)
+{
+	unsigned qi;
+
+	return vmm_queue(w, s, &qi) ? -1 : done(w, kc_vmm_swap_kick(&w->vmm, qi), "SET_VRING_KICK");
+}
+
+KC_VERB(swap_call)
+{
+	unsigned qi;
+
+	return vmm_queue(w, s, &qi) ? -1 : done(w, kc_vmm_swap_call(&w->vmm, qi), "SET_VRING_CALL");
+}
+
+KC_VERB(driver_ok)
+{
+	(void)s;
+	w->driver_ok_held = false;
+	return kc_world_driver_ok(w);
+}
+
+/* A request that the VMM does not make by itself, with its ack. */
+static int ask(struct kc_world *w, const struct kc_msg *m)
+{
+	enum kc_outcome o = kc_backend_exchange(w->cfg.be, m, NULL, &w->vmm.err);
+	const struct kc_msg_row *row = kc_msg_row(m->id);
+
+	return done(w, o, row ? row->name : "request");
+}
+
+KC_VERB(resend_features)
+{
+	struct kc_msg m;
+
+	(void)s;
+	kc_msg_init(&m, KC_VU_SET_FEATURES);
+	m.u64 = kc_vmm_acked_features(&w->vmm);
+	return ask(w, &m);
+}
+
+KC_VERB(resend_addr)
+{
+	struct kc_msg m;
+	unsigned qi;
+
+	if (vmm_queue(w, s, &qi))
+		return -1;
+	kc_msg_init(&m, KC_VU_SET_VRING_ADDR);
+	m.addr.index = qi;
+	m.addr.desc = kc_mem_uva(&w->mem, w->q[qi].config.desc);
+	m.addr.avail = kc_mem_uva(&w->mem, w->q[qi].config.avail);
+	m.addr.used = kc_mem_uva(&w->mem, w->q[qi].config.used);
+	return ask(w, &m);
+}
+
+KC_VERB(reset)
+{
+	(void)s;
+	if (done(w, kc_vmm_set_status(&w->vmm, 0), "device reset"))
+		return -1;
+	kc_world_observe(w);
+	kc_oracle_reset(w->oracle);
+	return 0;
+}
+
+KC_VERB(write_config)
+{
+	uint8_t v = (uint8_t)s->args[1].num.plus;
+
+	return done(w, kc_vmm_config_write(&w->vmm, (uint32_t)s->args[0].num.plus, 1, 0, &v),
+		    "SET_CONFIG");
+}
+
+KC_VERB(settle)
+{
+	(void)s;
+	kc_world_settle(w);
+	return 0;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Names of feature bits, as scripts, reports and `probe` write them. */
+#include <string.h>
+#include <linux/virtio_blk.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+#include <linux/vhost.h>
+#include <harness/language/script.h>
+#include <kickcall/message.h>
+
+/* Newer than some distributions' headers. */
+#ifndef VIRTIO_F_NOTIFICATION_DATA
+#define VIRTIO_F_NOTIFICATION_DATA 38
+#endif
+#ifndef VIRTIO_F_NOTIF_CONFIG_DATA
+#define VIRTIO_F_NOTIF_CONFIG_DATA 39
+#endif
+#ifndef VIRTIO_F_RING_RESET
+#define VIRTIO_F_RING_RESET 40
+#endif
+#ifndef VIRTIO_BLK_F_SECURE_ERASE
+#define VIRTIO_BLK_F_SECURE_ERASE 16
+#endif
+#ifndef VIRTIO_BLK_F_ZONED
+#define VIRTIO_BLK_F_ZONED 17
+#endif
+
+static const struct feature {
+	const char *device;		/* NULL: every device */
+	unsigned bit;
+	const char *name;
+} features[] = {
+	{ NULL, VIRTIO_F_NOTIFY_ON_EMPTY, "notify_on_empty" },
+	{ NULL, VHOST_F_LOG_ALL, "log_all" },
+	{ NULL, VIRTIO_F_ANY_LAYOUT, "any_layout" },
+	{ NULL, VIRTIO_RING_F_INDIRECT_DESC, "indirect" },
+	{ NULL, VIRTIO_RING_F_EVENT_IDX, "event_idx" },
+	{ NULL, KC_VU_F_PROTOCOL_FEATURES, "protocol_features" },
+	{ NULL, VIRTIO_F_VERSION_1, "version_1" },
+	{ NULL, VIRTIO_F_ACCESS_PLATFORM, "access_platform" },
+	{ NULL, VIRTIO_F_RING_PACKED, "packed" },
+	{ NULL, VIRTIO_F_IN_ORDER, "in_order" },
+	{ NULL, VIRTIO_F_ORDER_PLATFORM, "order_platform" },
+	{ NULL, VIRTIO_F_SR_IOV, "sr_iov" },
+	{ NULL, VIRTIO_F_NOTIFICATION_DATA, "notification_data" },
+	{ NULL, VIRTIO_F_NOTIF_CONFIG_DATA, "notif_config_data" },
+	{ NULL, VIRTIO_F_RING_RESET, "ring_reset" },
+	{ "blk", VIRTIO_BLK_F_SIZE_MAX, "size_max" },
+	{ "blk", VIRTIO_BLK_F_SEG_MAX, "seg_max" },
+	{ "blk", VIRTIO_BLK_F_GEOMETRY, "geometry" },
+	{ "blk", VIRTIO_BLK_F_RO, "ro" },
+	{ "blk", VIRTIO_BLK_F_BLK_SIZE, "blk_size" },
+	{ "blk", VIRTIO_BLK_F_FLUSH, "flush" },
+	{ "blk", VIRTIO_BLK_F_TOPOLOGY, "topology" },
+	{ "blk", VIRTIO_BLK_F_CONFIG_WCE, "config_wce" },
+	{ "blk", VIRTIO_BLK_F_MQ, "mq" },
+	{ "blk", VIRTIO_BLK_F_DISCARD, "discard" },
+	{ "blk", VIRTIO_BLK_F_WRITE_ZEROES, "write_zeroes" },
+	{ "blk", VIRTIO_BLK_F_SECURE_ERASE, "secure_erase" },
+	{ "blk", VIRTIO_BLK_F_ZONED, "zoned" },
+};
+
+int kc_feature_by_name(const char *name)
+{
+	for (unsigned i = 0; i < sizeof(features) / sizeof(*features); i++)
+		if (!strcmp(features[i].name, name))
+			return (int)features[i].bit;
+	return -1;
+}
+
+const char *kc_feature_name(const char *device, unsigned bit)
+{
+	for (unsigned i = 0; i < sizeof(features) / sizeof(*features); i++) {
+		const struct feature *f = &features[i];
+
+		if (f->bit == bit && (!f->device || (device && !strcmp(f->device, device))))
+			return f->name;
+	}
+	return NULL;
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Theory of operation: a scenario's header says what it needs. A word is a virtio feature
+ * (lower case: offered and accepted), a vhost-user protocol feature (upper case: offered; with "no-"
+ * before it: not offered), or one of the words in the table. What is missing is a skip that names it.
+ */
+#include <ctype.h>
+#include <string.h>
+#include <harness/world/world.h>
+
+static const char *need_messages(struct kc_world *w)
+{
+	return w->cfg.be->caps & KC_CAP_MESSAGES ? NULL : "messages as bytes, which this adapter lacks";
+}
+
+static const char *need_reconnect(struct kc_world *w)
+{
+	return w->cfg.be->caps & KC_CAP_RECONNECT ? NULL : "a back-end that accepts a second connection";
+}
+
+static const char *need_restart(struct kc_world *w)
+{
+	return w->cfg.be->caps & KC_CAP_RESTART ? NULL : "a back-end that kickcall may kill and start again";
+}
+
+static const char *need_writes(struct kc_world *w)
+{
+	if (kc_world_read_only(w))
+		return "a disk that is not read-only";
+	return w->cfg.writes_allowed ? NULL : "to write to the back-end's storage: --destructive";
+}
+
+static const char *need_sim(struct kc_world *w)
+{
+	return w->cfg.mode == KC_MODE_SIM ? NULL : "sim mode";
+}
+
+static const char *need_live(struct kc_world *w)
+{
+	return w->cfg.mode == KC_MODE_LIVE ? NULL : "live mode";
+}
+
+static const char *need_config(struct kc_world *w)
+{
+	return w->vmm.pf_offered & KC_BIT(KC_PF_CONFIG) ? NULL : "protocol feature CONFIG";
+}
+
+static const char *need_reset(struct kc_world *w)
+{
+	uint64_t either = KC_BIT(KC_PF_STATUS) | KC_BIT(KC_PF_RESET_DEVICE);
+
+	return w->vmm.pf_offered & either ? NULL : "protocol feature STATUS or RESET_DEVICE";
+}
+
+static const char *need_kept_writes(struct kc_world *w)
+{
+	return w->cfg.writes_dropped ? "storage that keeps what is written" : NULL;
+}
+
+static const char *need_polling(struct kc_world *w)
+{
+	return w->cfg.never_polls ? "a back-end that polls a ring without a kick eventfd" : NULL;
+}
+
+static const char *need_in_flight(struct kc_world *w)
+{
+	return w->cfg.quick ? "a back-end whose requests are in flight for more than a moment" : NULL;
+}
+
+static const char *need_nothing(struct kc_world *w)
+{
+	(void)w;
+	return NULL;
+}
+
+static const struct {
+	const char *word;
+	const char *(*missing)(struct kc_world *w);
+} words[] = {
+	{ "hostile", need_nothing },		/* the back-end may be left damaged: a fresh one */
+	{ "messages", need_messages },
+	{ "reconnect", need_reconnect },
+	{ "restart", need_restart },		/* a process of its own */
+	{ "writes", need_writes },
+	{ "kept-writes", need_kept_writes },
+	{ "sim", need_sim },
+	{ "live", need_live },
+	{ "config", need_config },
+	{ "reset", need_reset },
+	{ "polling", need_polling },
+	{ "in-flight", need_in_flight },
+};
+
+static int unmet(struct kc_world *w, const struct kc_need *n, const char *what)
+{
+	(void)n;
+	return kc_world_stop(w, KC_SKIP, "needs %s", what);
+}
+
+static int check_protocol_feature(struct kc_world *w, const struct kc_need *n, const char *name,
+				  bool wanted)
+{
+	int bit = kc_pf_by_name(name);
+	bool has;
+
+	if (bit < 0)
+		return kc_world_stop(w, KC_ERROR, "%s:%u:%u: unknown word '%s' after needs",
+				     w->script->path, n->line, n->col, n->word);
+	has = w->vmm.pf_offered & KC_BIT(bit);
+	if (has == wanted)
+		return 0;
+	return kc_world_stop(w, KC_SKIP, wanted ? "needs protocol feature %s" :
+			     "needs a back-end without protocol feature %s", name);
+}
+
+static int check_word(struct kc_world *w, const struct kc_need *n)
+{
+	int bit = kc_feature_by_name(n->word);
+
+	for (unsigned i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		if (!strcmp(words[i].word, n->word)) {
+			const char *what = words[i].missing(w);
+
+			return what ? unmet(w, n, what) : 0;
+		}
+	}
+	if (!strncmp(n->word, "no-", 3))
+		return check_protocol_feature(w, n, n->word + 3, false);
+	if (isupper((unsigned char)n->word[0]))
+		return check_protocol_feature(w, n, n->word, true);
+	if (bit < 0)
+		return kc_world_stop(w, KC_ERROR, "%s:%u:%u: unknown word '%s' after needs",
+				     w->script->path, n->line, n->col, n->word);
+	if (w->vmm.device_features & KC_BIT(bit))
+		return 0;
+	return kc_world_stop(w, KC_SKIP, "needs feature %s, which is not offered", n->word);
+}
+
+static int check_without(struct kc_world *w, const struct kc_need *n)
+{
+	if (kc_feature_by_name(n->word) >= 0 || kc_pf_by_name(n->word) >= 0)
+		return 0;
+	return kc_world_stop(w, KC_ERROR, "%s:%u:%u: unknown word '%s' after without",
+			     w->script->path, n->line, n->col, n->word);
+}
+
+int kc_world_check_needs(struct kc_world *w)
+{
+	for (unsigned i = 0; i < w->script->nwithout; i++)
+		if (check_without(w, &w->script->without[i]))
+			return -1;
+	for (unsigned i = 0; i < w->script->nneeds; i++)
+		if (check_word(w, &w->script->needs[i]))
+			return -1;
+	return 0;
+}

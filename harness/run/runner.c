@@ -1,0 +1,680 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Theory of operation: the parent keeps a few slots. A slot runs one worker at a time and owns a
+ * scratch directory and, for a command, a back-end process that the slot's harmless tests share. The
+ * loop polls the workers' pipes against their deadlines. When a worker ends, its result is looked at
+ * twice: a failure against a shared process is run again on a fresh one, a suspicion about unwritten
+ * bytes again with the complementary poison. Then the expectation file is applied and the result is
+ * stored at the test's place.
+ *
+ * Ctrl-C: workers are killed (their back-ends die with them), what has finished is reported.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <backend/adapters.h>
+#include <backend/process.h>
+#include <harness/run/known.h>
+#include <harness/run/probe.h>
+#include <harness/run/progress.h>
+#include <harness/run/replay.h>
+#include <harness/run/runner.h>
+#include <harness/run/scratch.h>
+#include <harness/run/worker.h>
+
+#define SLOTS_MAX	16
+#define SEC		1000000000ll
+#define NAP_MS		200
+#define WORKER_LIMIT_NS	(120 * SEC)	/* far above the sum of a test's own deadlines */
+
+enum attempt { FIRST, FRESH, FLIPPED, ATTEMPTS };
+
+struct slot {
+	unsigned number;
+	char dir[64];			/* scratch */
+	struct kc_backend *peer;	/* the shared process, or NULL */
+	char *peer_dir;
+	char *failed_after;		/* history at the first attempt of this test */
+	char *history;			/* tests run on the shared process, ", "-separated */
+	/* The worker: */
+	pid_t pid;			/* 0: idle */
+	int fd;				/* read end of its pipe */
+	unsigned test;
+	enum attempt attempt;
+	bool on_shared;
+	int64_t deadline_ns;
+	char *text;			/* what came over the pipe */
+	size_t len;
+	struct kc_worker_page *page;
+	struct kc_result *first;	/* of the attempt before this one */
+	char *work_dir;			/* of this worker */
+};
+
+struct runner {
+	const struct kc_options *o;
+	const struct kc_target *t;
+	const struct kc_suite *suite;
+	struct kc_report *rep;
+	struct kc_err *err;
+	struct kc_known known;
+	struct kc_progress progress;
+	struct slot slots[SLOTS_MAX];
+	unsigned nslots;
+	unsigned next;			/* test to start */
+	unsigned serial;		/* of work directories */
+	char scratch[PATH_MAX];
+	bool one_shot;			/* the peer ends with its connection: never shared */
+	FILE *trace;
+	unsigned traced;		/* tests whose trace has been appended */
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int signo)
+{
+	(void)signo;
+	interrupted = 1;
+	kc_stop_waiting = 1;
+}
+
+/* --- Directories -------------------------------------------------------------------------------- */
+
+static int make_scratch(struct runner *r)
+{
+	if (r->o->keep) {
+		snprintf(r->scratch, sizeof(r->scratch), "%s", r->o->keep);
+		if (mkdir(r->scratch, 0755) && errno != EEXIST)
+			return kc_err_set(r->err, -errno, "--keep %s: %s", r->scratch, strerror(errno));
+		return 0;
+	}
+	return kc_make_scratch(r->scratch, sizeof(r->scratch), r->err);
+}
+
+/* A prepared directory for a back-end; the caller frees the name. */
+static char *new_dir(struct runner *r)
+{
+	char *path = NULL;
+
+	if (asprintf(&path, "%s/%u", r->scratch, r->serial++) < 0)
+		return NULL;
+	if ((mkdir(path, 0755) && errno != EEXIST) || kc_target_prepare(r->t, path, r->err)) {
+		free(path);
+		return NULL;
+	}
+	return path;
+}
+
+static void drop_dir(struct runner *r, char *path)
+{
+	if (path && !r->o->keep)
+		kc_remove_tree(path);
+	free(path);
+}
+
+/* --- The shared process ------------------------------------------------------------------------- */
+
+static void end_peer(struct runner *r, struct slot *s)
+{
+	kc_backend_free(s->peer);
+	s->peer = NULL;
+	drop_dir(r, s->peer_dir);
+	s->peer_dir = NULL;
+	free(s->history);
+	s->history = NULL;
+}
+
+static int look_at(struct runner *r, struct kc_backend *be);
+
+/* Starts it and sees it answer. -ECHILD when it does not come up. */
+static int start_peer(struct runner *r, struct slot *s)
+{
+	int ret;
+
+	s->peer_dir = new_dir(r);
+	if (!s->peer_dir)
+		return -EIO;
+	s->peer = kc_target_backend(r->t, s->peer_dir, NULL, r->err);
+	ret = s->peer ? look_at(r, s->peer) : -ENOMEM;
+	if (ret) {
+		end_peer(r, s);
+		return ret;
+	}
+	/* A process that has gone after its first connection serves one only. */
+	if (!kc_backend_running(s->peer, r->t->profile && r->t->profile->one_shot ? SEC : SEC / 50)) {
+		r->one_shot = true;
+		end_peer(r, s);
+	}
+	return 0;
+}
+
+/* Harmful tests, and those that need to restart the process, have one of their own. */
+static bool may_share(const struct runner *r, const struct kc_script *t)
+{
+	return r->t->kind == KC_TARGET_SPAWN && !r->one_shot && !r->t->listen &&
+		!kc_script_needs(t, "hostile") && !kc_script_needs(t, "restart");
+}
+
+/* --- Workers ------------------------------------------------------------------------------------ */
+
+static void trace_name(const struct runner *r, unsigned test, char *buf, size_t cap)
+{
+	snprintf(buf, cap, "%s/trace-%u.jsonl", r->scratch, test);
+}
+
+static void worker_child(struct runner *r, struct slot *s, int out)
+{
+	char trace[PATH_MAX + 32];
+	struct kc_worker_job job = {
+		.target = r->t, .options = r->o, .test = r->suite->tests[s->test], .dir = s->work_dir,
+		.poison_flip = s->attempt == FLIPPED, .page = s->page,
+	};
+
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_DFL);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (s->on_shared)
+		job.shared = s->peer;
+	if (r->trace && s->attempt == FIRST) {
+		trace_name(r, s->test, trace, sizeof(trace));
+		job.trace_path = trace;
+	}
+	kc_worker_run(&job, out);
+}
+
+static void __attribute__((noreturn)) leave_child(void)
+{
+	/* exit, not _exit: coverage counts are written by its handlers. */
+	fflush(NULL);
+	exit(0);
+}
+
+static int start_worker(struct runner *r, struct slot *s)
+{
+	int fds[2];
+
+	if (!s->on_shared || !s->peer) {
+		s->work_dir = new_dir(r);
+		if (!s->work_dir)
+			return -EIO;
+	}
+	if (pipe(fds))
+		return kc_err_set(r->err, -errno, "pipe: %s", strerror(errno));
+	*s->page = (struct kc_worker_page){ 0 };
+	fflush(NULL);
+	s->pid = fork();
+	if (s->pid < 0) {
+		s->pid = 0;
+		return kc_err_set(r->err, -errno, "fork: %s", strerror(errno));
+	}
+	if (!s->pid) {
+		close(fds[0]);
+		worker_child(r, s, fds[1]);
+		leave_child();
+	}
+	close(fds[1]);
+	s->fd = fds[0];
+	s->deadline_ns = kc_clock_ns() + (int64_t)(WORKER_LIMIT_NS * r->o->timeout_scale);
+	if (r->o->pause_on_fail)
+		s->deadline_ns = INT64_MAX;
+	return 0;
+}
+
+static int begin(struct runner *r, struct slot *s, unsigned test, enum attempt attempt)
+{
+	bool share = attempt != FRESH && may_share(r, r->suite->tests[test]);
+	int ret;
+
+	s->test = test;
+	s->attempt = attempt;
+	if (share && s->peer && !kc_backend_running(s->peer, 0))
+		end_peer(r, s);
+	if (share && !s->peer) {
+		ret = start_peer(r, s);
+		if (ret)
+			return ret;
+	}
+	s->on_shared = share && s->peer;
+	return start_worker(r, s);
+}
+
+/* --- Results ------------------------------------------------------------------------------------ */
+
+/* The worker is gone without a result: who is to blame? */
+static void blame(struct runner *r, struct slot *s, int status, bool timed_out, struct kc_result *res)
+{
+	const struct kc_script *t = r->suite->tests[s->test];
+	bool backend = s->page->inside;
+	char how[128], msg[320];
+
+	res->id = strdup(t->id);
+	res->title = strdup(t->title);
+	res->variant = strdup(t->variant);
+	res->nclauses = t->nclauses;
+	memcpy(res->clauses, t->clauses, sizeof(res->clauses));
+	if (timed_out)
+		snprintf(how, sizeof(how), "did not come back");
+	else if (WIFSIGNALED(status))
+		snprintf(how, sizeof(how), "died of SIG%s", kc_signal_name(WTERMSIG(status)));
+	else
+		snprintf(how, sizeof(how), "exited with status %d", WEXITSTATUS(status));
+	snprintf(msg, sizeof(msg), "%s %s at line %u", backend ? "the in-process back-end" :
+		 "kickcall's worker", how, s->page->line);
+	res->verdict = backend ? KC_FAIL : KC_ERROR;
+	res->message = strdup(msg);
+	if (backend) {
+		struct kc_violation *v = &res->violations[res->nviolations++];
+
+		res->level = v->level = KC_LEVEL_MUST;
+		v->line = s->page->line;
+		snprintf(v->clause, sizeof(v->clause), "%s", t->clauses[0]);
+		snprintf(v->message, sizeof(v->message), "%s", msg);
+	}
+}
+
+static struct kc_result *take_result(struct runner *r, struct slot *s, bool timed_out)
+{
+	struct kc_result *res = calloc(1, sizeof(*res));
+	json_t *j = timed_out ? NULL : json_loadb(s->text ? s->text : "", s->len, 0, NULL);
+	int status = 0;
+
+	if (timed_out)
+		kill(s->pid, SIGKILL);
+	waitpid(s->pid, &status, 0);
+	s->pid = 0;
+	close(s->fd);
+	if (!res)
+		return NULL;
+	if (!j || status || kc_result_from_json(res, j, NULL)) {
+		kc_result_fini(res);
+		memset(res, 0, sizeof(*res));
+		blame(r, s, status, timed_out, res);
+	}
+	json_decref(j);
+	free(s->text);
+	s->text = NULL;
+	s->len = 0;
+	return res;
+}
+
+static void remember(struct slot *s, const struct kc_script *t)
+{
+	char *old = s->history;
+
+	if (asprintf(&s->history, "%s%s%s", old ? old : "", old ? ", " : "", t->id) < 0)
+		s->history = NULL;
+	free(old);
+}
+
+static void free_result(struct kc_result *res)
+{
+	if (res)
+		kc_result_fini(res);
+	free(res);
+}
+
+/* Failed on the shared process, passes on a fresh one: what led to it is what is told. */
+static void only_in_sequence(struct kc_result *res, const struct kc_result *first, const char *history)
+{
+	char *text;
+
+	if (asprintf(&text, "failed (%s) on a process that had served %s; passes on a fresh one",
+		     first->message ? first->message : "", history ? history : "nothing") < 0)
+		return;
+	free(res->reason);
+	res->reason = text;
+	res->verdict = KC_INCONCLUSIVE;
+}
+
+static void unwritten(struct kc_result *res, const struct kc_result *first)
+{
+	struct kc_violation *v = &res->violations[res->nviolations];
+
+	if (!res->suspicion || !first->suspicion || strcmp(res->suspicion, first->suspicion) ||
+	    res->nviolations == KC_VIOLATIONS_MAX)
+		return;
+	res->nviolations++;
+	v->level = res->level = KC_LEVEL_MUST;
+	snprintf(v->clause, sizeof(v->clause), "VQ-SPLIT-USED-DEV-02");
+	snprintf(v->message, sizeof(v->message), "%s, with two different poisons", res->suspicion);
+	res->verdict = KC_FAIL;
+	free(res->message);
+	res->message = strdup(v->message);
+}
+
+static void apply_known(struct runner *r, struct kc_result *res)
+{
+	const struct kc_known_entry *k = kc_known_match(&r->known, res->id, res->variant);
+
+	if (!k || (res->verdict != KC_FAIL && res->verdict != KC_PASS && res->verdict != KC_WARN))
+		return;
+	free(res->reason);
+	if (asprintf(&res->reason, "%s (%s)", k->reason, k->finding) < 0)
+		res->reason = NULL;
+	res->verdict = res->verdict == KC_FAIL ? KC_KNOWN : KC_XPASS;
+}
+
+static void store(struct runner *r, struct slot *s, struct kc_result *res)
+{
+	const struct kc_script *t = r->suite->tests[s->test];
+
+	apply_known(r, res);
+	if (res->verdict >= KC_WARN || res->verdict == KC_KNOWN)
+		res->replay = kc_replay_command(r->o, t);
+	r->rep->results[s->test] = res;
+	free_result(s->first);
+	s->first = NULL;
+	kc_progress_done(&r->progress, res);
+}
+
+/* Does the result need a second look? Then the next attempt is begun: 1. */
+static int second_look(struct runner *r, struct slot *s, struct kc_result *res)
+{
+	enum attempt next = ATTEMPTS;
+	int ret;
+
+	if (s->attempt == FIRST && s->on_shared && res->verdict >= KC_WARN)
+		next = FRESH;
+	else if (s->attempt == FIRST && res->suspicion)
+		next = FLIPPED;
+	if (next == ATTEMPTS || interrupted)
+		return 0;
+	if (next == FRESH)
+		end_peer(r, s);
+	s->first = res;
+	ret = begin(r, s, s->test, next);
+	return ret ? ret : 1;
+}
+
+static int finish(struct runner *r, struct slot *s, bool timed_out)
+{
+	struct kc_result *res = take_result(r, s, timed_out);
+	const struct kc_script *t = r->suite->tests[s->test];
+	char *history = NULL;
+	int ret;
+
+	drop_dir(r, s->work_dir);
+	s->work_dir = NULL;
+	if (!res)
+		return kc_err_set(r->err, -ENOMEM, "out of memory");
+	if (s->attempt == FRESH && res->verdict < KC_WARN)
+		only_in_sequence(res, s->first, s->failed_after);
+	if (s->attempt == FLIPPED && s->first)
+		unwritten(res, s->first);
+	if (s->attempt == FIRST && s->on_shared && s->history)
+		history = strdup(s->history);
+	free(s->failed_after);
+	s->failed_after = history;
+	if (s->on_shared)
+		remember(s, t);
+	ret = second_look(r, s, res);
+	if (ret)
+		return ret < 0 ? ret : 0;
+	store(r, s, res);
+	return 0;
+}
+
+/* --- The loop ----------------------------------------------------------------------------------- */
+
+static void append_traces(struct runner *r)
+{
+	char path[PATH_MAX + 32], buf[65536];
+	size_t n;
+
+	while (r->trace && r->traced < r->suite->ntests && r->rep->results[r->traced]) {
+		FILE *f;
+
+		trace_name(r, r->traced++, path, sizeof(path));
+		f = fopen(path, "re");
+		if (!f)
+			continue;
+		while ((n = fread(buf, 1, sizeof(buf), f)) > 0)
+			fwrite(buf, 1, n, r->trace);
+		fclose(f);
+		unlink(path);
+	}
+}
+
+/* Reads what a worker says. true: it has ended. */
+static bool read_worker(struct slot *s)
+{
+	char buf[65536], *more;
+	ssize_t n = read(s->fd, buf, sizeof(buf));
+
+	if (n < 0)
+		return errno != EINTR && errno != EAGAIN;
+	if (n == 0)
+		return true;
+	more = realloc(s->text, s->len + (size_t)n);
+	if (!more)
+		return true;
+	s->text = more;
+	memcpy(s->text + s->len, buf, (size_t)n);
+	s->len += (size_t)n;
+	return false;
+}
+
+static unsigned wait_for_workers(struct runner *r, struct pollfd *p, struct slot **who)
+{
+	int64_t first = INT64_MAX;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < r->nslots; i++) {
+		if (!r->slots[i].pid)
+			continue;
+		who[n] = &r->slots[i];
+		p[n++] = (struct pollfd){ .fd = r->slots[i].fd, .events = POLLIN };
+		if (r->slots[i].deadline_ns < first)
+			first = r->slots[i].deadline_ns;
+	}
+	/* Not for long: a Ctrl-C just before the poll does not interrupt it. */
+	if (n)
+		poll(p, n, kc_poll_ms(first) < NAP_MS ? kc_poll_ms(first) : NAP_MS);
+	return n;
+}
+
+static int start_idle_slots(struct runner *r)
+{
+	for (unsigned i = 0; i < r->nslots && r->next < r->suite->ntests; i++) {
+		int ret;
+
+		if (r->slots[i].pid)
+			continue;
+		ret = begin(r, &r->slots[i], r->next, FIRST);
+		if (ret)
+			return ret;
+		r->next++;
+	}
+	return 0;
+}
+
+static int serve_workers(struct runner *r)
+{
+	struct pollfd p[SLOTS_MAX];
+	struct slot *who[SLOTS_MAX];
+	unsigned n = wait_for_workers(r, p, who);
+	int64_t now = kc_clock_ns();
+
+	for (unsigned i = 0; i < n && !interrupted; i++) {
+		bool ended = p[i].revents && read_worker(who[i]);
+		bool late = !ended && now >= who[i]->deadline_ns;
+		int ret = ended || late ? finish(r, who[i], late) : 0;
+
+		if (ret)
+			return ret;
+	}
+	append_traces(r);
+	return n ? 0 : 1;
+}
+
+static int loop(struct runner *r)
+{
+	int ret;
+
+	while (!interrupted) {
+		ret = start_idle_slots(r);
+		if (ret)
+			return ret;
+		ret = serve_workers(r);
+		if (ret)
+			return ret < 0 ? ret : 0;
+	}
+	return 0;
+}
+
+/* --- Life --------------------------------------------------------------------------------------- */
+
+/* What probe shows, for the report's head; leaves no session behind. */
+static int look_at(struct runner *r, struct kc_backend *be)
+{
+	struct kc_probe info;
+	int ret = kc_probe(be, r->t, &info, r->err);
+
+	if (ret)
+		return ret;
+	r->rep->info.features = info.features;
+	r->rep->info.protocol_features = info.protocol_features;
+	r->rep->info.queues = (unsigned)info.queues;
+	return 0;
+}
+
+/* Targets that are not spawned are looked at once, before the first test. */
+static int first_look(struct runner *r)
+{
+	struct kc_backend *be;
+	char *dir;
+	int ret;
+
+	if (r->t->kind == KC_TARGET_SPAWN && !r->t->listen)
+		return start_peer(r, &r->slots[0]);
+	dir = new_dir(r);
+	if (!dir)
+		return -EIO;
+	be = kc_target_backend(r->t, dir, NULL, r->err);
+	ret = be ? look_at(r, be) : -ENOMEM;
+	kc_backend_free(be);
+	drop_dir(r, dir);
+	return ret;
+}
+
+static unsigned slots_wanted(const struct kc_options *o, const struct kc_target *t)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned n = o->jobs ? o->jobs : cpus > 0 ? (unsigned)cpus : 1;
+
+	if (!kc_target_parallel(t) || o->pause_on_fail)
+		return 1;
+	return n < SLOTS_MAX ? n : SLOTS_MAX;
+}
+
+static int set_up(struct runner *r)
+{
+	const char *known = r->o->known ? r->o->known : r->t->profile ? r->t->profile->known : NULL;
+	int ret = make_scratch(r);
+
+	if (ret)
+		return ret;
+	r->rep->results = calloc(r->suite->ntests, sizeof(*r->rep->results));
+	r->rep->nresults = r->suite->ntests;
+	if (!r->rep->results)
+		return kc_err_set(r->err, -ENOMEM, "out of memory");
+	if (known && (ret = kc_known_load(&r->known, known, r->err)))
+		return ret;
+	if (r->o->trace && !(r->trace = fopen(r->o->trace, "we")))
+		return kc_err_set(r->err, -errno, "--trace %s: %s", r->o->trace, strerror(errno));
+	r->nslots = slots_wanted(r->o, r->t);
+	for (unsigned i = 0; i < r->nslots; i++) {
+		r->slots[i].number = i;
+		r->slots[i].page = mmap(NULL, sizeof(*r->slots[i].page), PROT_READ | PROT_WRITE,
+					MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		if (r->slots[i].page == MAP_FAILED)
+			return kc_err_set(r->err, -errno, "mmap: %s", strerror(errno));
+	}
+	return 0;
+}
+
+static void tear_down(struct runner *r)
+{
+	for (unsigned i = 0; i < r->nslots; i++) {
+		struct slot *s = &r->slots[i];
+
+		if (s->pid) {
+			kill(s->pid, SIGKILL);
+			waitpid(s->pid, NULL, 0);
+			close(s->fd);
+		}
+		end_peer(r, s);
+		drop_dir(r, s->work_dir);
+		free(s->text);
+		free(s->failed_after);
+		free_result(s->first);
+		if (s->page && s->page != MAP_FAILED)
+			munmap(s->page, sizeof(*s->page));
+	}
+	if (r->trace)
+		fclose(r->trace);
+	kc_known_fini(&r->known);
+	if (r->scratch[0] && !r->o->keep)
+		kc_remove_tree(r->scratch);
+}
+
+/* Drops the places of tests that never ran. */
+static void compact(struct kc_report *rep)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < rep->nresults; i++)
+		if (rep->results[i])
+			rep->results[n++] = rep->results[i];
+	rep->nresults = n;
+}
+
+int kc_runner_run(const struct kc_options *o, const struct kc_target *t, const struct kc_suite *suite,
+		  struct kc_report *rep, struct kc_err *err)
+{
+	struct runner *r = calloc(1, sizeof(*r));
+	struct sigaction act = { .sa_handler = on_signal }, old_int, old_term;
+	int64_t start = kc_clock_ns();
+	int ret;
+
+	*rep = (struct kc_report){ .info = {
+		.mode = t->mode == KC_MODE_SIM ? "sim" : "live", .seed = o->seed, .spec = t->spec,
+		.command = t->command, .device = t->device } };
+	if (!r)
+		return kc_err_set(err, -ENOMEM, "out of memory");
+	*r = (struct runner){ .o = o, .t = t, .suite = suite, .rep = rep, .err = err };
+	sigaction(SIGINT, &act, &old_int);
+	sigaction(SIGTERM, &act, &old_term);
+	signal(SIGPIPE, SIG_IGN);
+	kc_progress_init(&r->progress, suite->ntests, o->verbose);
+	ret = set_up(r);
+	if (!ret)
+		ret = first_look(r);
+	if (!ret)
+		ret = loop(r);
+	kc_progress_end(&r->progress);
+	tear_down(r);
+	sigaction(SIGINT, &old_int, NULL);
+	sigaction(SIGTERM, &old_term, NULL);
+	compact(rep);
+	rep->info.complete = !interrupted && !ret && rep->nresults == suite->ntests;
+	rep->info.duration_ms = (kc_clock_ns() - start) / 1000000;
+	kc_report_count(rep);
+	free(r);
+	return interrupted ? 0 : ret;
+}
+
+void kc_report_fini(struct kc_report *rep)
+{
+	for (unsigned i = 0; i < rep->nresults; i++)
+		free_result(rep->results[i]);
+	free(rep->results);
+	*rep = (struct kc_report){ 0 };
+}

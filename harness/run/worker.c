@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Theory of operation: one test, in a process of its own. Whatever happens here, a crash included, is
+ * told to the parent by the result on the pipe or by its absence.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <harness/run/guard.h>
+#include <harness/run/worker.h>
+
+static struct kc_backend *reach(const struct kc_worker_job *job, struct kc_err *err)
+{
+	return job->shared ? job->shared : kc_target_backend(job->target, job->dir, job->test, err);
+}
+
+static void describe(struct kc_result *r, const struct kc_script *t)
+{
+	r->id = strdup(t->id);
+	r->title = strdup(t->title);
+	r->variant = strdup(t->variant);
+	r->nclauses = t->nclauses;
+	memcpy(r->clauses, t->clauses, sizeof(r->clauses));
+}
+
+static void run(const struct kc_worker_job *job, struct kc_result *r)
+{
+	const struct kc_options *o = job->options;
+	struct kc_world_config cfg = {
+		.mode = job->target->mode, .port = job->target->port,
+		.timeout_ns = (int64_t)((double)o->timeout_ms * o->timeout_scale * 1e6),
+		.poison_flip = job->poison_flip, .pause_on_fail = o->pause_on_fail,
+		.line = job->page ? &job->page->line : NULL,
+	};
+	struct kc_err err = { "" };
+	char name[512];
+
+	snprintf(name, sizeof(name), "%s [%s]", job->test->id, job->test->variant);
+	cfg.seed = kc_seed_derive(o->seed, name);
+	kc_target_world(job->target, &cfg);
+	cfg.be = reach(job, &err);
+	if (!cfg.be) {
+		r->verdict = KC_ERROR;
+		r->message = strdup(err.msg);
+		return;
+	}
+	if (cfg.mode == KC_MODE_SIM && job->page)
+		kc_guard(cfg.be, &job->page->inside);
+	if (job->trace_path)
+		cfg.trace_file = fopen(job->trace_path, "we");
+	kc_world_run(job->test, &cfg, r);
+	if (cfg.trace_file)
+		fclose(cfg.trace_file);
+	if (!job->shared)
+		kc_backend_free(cfg.be);
+}
+
+static void write_all(int fd, const char *text, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, text, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return;
+		text += n;
+		len -= (size_t)n;
+	}
+}
+
+void kc_worker_run(const struct kc_worker_job *job, int out_fd)
+{
+	struct kc_result r = { 0 };
+	json_t *j;
+	char *text;
+
+	describe(&r, job->test);
+	run(job, &r);
+	j = kc_result_to_json(&r);
+	text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+	if (text)
+		write_all(out_fd, text, strlen(text));
+	free(text);
+	json_decref(j);
+	kc_result_fini(&r);
+}

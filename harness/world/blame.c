@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Theory of operation: a closed connection may be a choice, an exit or a crash. The process tells
+ * which: its wait status if the adapter has reaped it, or the exit code that /proc keeps for a zombie
+ * whose parent (kickcall's main process) has not reaped it yet.
+ */
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <backend/adapters.h>
+#include <backend/process.h>
+#include <harness/world/blame.h>
+#include <harness/world/proc.h>
+
+#define EXIT_GRACE_MS	300
+#define LOOK_MS		5
+
+/* A process that closes the connection because it crashes is not gone at once; one that has gone to
+ * sleep closed it because it wanted to. */
+static void await_exit(pid_t pid)
+{
+#ifdef SYS_pidfd_open
+	struct pollfd p = { .fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
+	struct kc_proc_watch look = { 0 };
+
+	if (p.fd < 0)
+		return;
+	for (int ms = 0; ms < EXIT_GRACE_MS && !poll(&p, 1, LOOK_MS); ms += LOOK_MS)
+		if (kc_proc_quiet(&look, pid) && !kc_proc_dumps_core(pid))
+			break;
+	close(p.fd);
+#endif
+}
+
+static enum kc_fate fate_of_status(int status)
+{
+	if (WIFSIGNALED(status))
+		return KC_FATE_KILLED;
+	return WEXITSTATUS(status) ? KC_FATE_EXIT_ERROR : KC_FATE_EXIT_OK;
+}
+
+enum kc_fate kc_blame_fate(struct kc_backend *be, int *status)
+{
+	struct kc_proc p;
+
+	*status = 0;
+	if (!be->exited && be->pid > 0) {
+		await_exit(be->pid);
+		if (kc_proc_read(be->pid, &p) == 0 && p.state == 'Z') {
+			*status = p.exit_code;
+			return fate_of_status(p.exit_code);
+		}
+	}
+	if (be->exited) {
+		*status = be->exit_status;
+		return fate_of_status(be->exit_status);
+	}
+	return be->connected ? KC_FATE_ALIVE : KC_FATE_CLOSED;
+}
+
+void kc_blame_describe(struct kc_backend *be, char *buf, size_t cap)
+{
+	const char *tail = kc_backend_stderr_tail(be);
+	const char *line = strrchr(tail, '\n');
+	int status;
+
+	switch (kc_blame_fate(be, &status)) {
+	case KC_FATE_KILLED:
+		snprintf(buf, cap, "it died of SIG%s", kc_signal_name(WTERMSIG(status)));
+		break;
+	case KC_FATE_EXIT_ERROR:
+		snprintf(buf, cap, "it exited with status %d", WEXITSTATUS(status));
+		break;
+	case KC_FATE_EXIT_OK:
+		snprintf(buf, cap, "it exited with status 0");
+		break;
+	default:
+		snprintf(buf, cap, "it closed the connection");
+		break;
+	}
+	if (*tail) {
+		size_t n = strlen(buf);
+
+		snprintf(buf + n, cap - n, "; stderr ends: %s", line && line[1] ? line + 1 : tail);
+	}
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Theory of operation: waiting is where verdicts are made. In sim a wait that nothing can end is a
+ * proof. In live mode a wait that ran out is only a reason to look closer: the peer gets ten times as
+ * long, then the rings are stopped, which is a barrier that lets the oracle prove a missing call; if
+ * it cannot, the verdict is inconclusive. No MUST is failed by a deadline alone.
+ */
+#include <errno.h>
+#include <string.h>
+#include <harness/world/blame.h>
+#include <harness/world/world.h>
+
+#define MS	1000000ll
+
+/* What came without being waited for. A message may be the answer that the next line expects. */
+static void take_event(struct kc_world *w, struct kc_event *ev)
+{
+	switch (ev->kind) {
+	case KC_EV_MESSAGE:
+		kc_world_watch_message(w, &ev->msg, false);
+		if (w->ninbox < KC_INBOX_MAX)
+			w->inbox[w->ninbox++] = ev->msg;
+		else
+			kc_msg_fini(&ev->msg);
+		break;
+	case KC_EV_GARBLED:
+		kc_world_accuse(w, "VU-HDR-01", ev->err.msg);
+		w->over = true;
+		kc_msg_fini(&ev->msg);
+		break;
+	default:
+		w->lost = true;
+	}
+}
+
+void kc_world_check_connection(struct kc_world *w)
+{
+	struct kc_event ev;
+
+	if (w->lost || !w->cfg.be->connected)
+		return;
+	while (!w->lost && !w->over && w->cfg.be->ops->next_event(w->cfg.be, &ev) == 1)
+		take_event(w, &ev);
+}
+
+void kc_world_empty_inbox(struct kc_world *w)
+{
+	while (w->ninbox)
+		kc_msg_fini(&w->inbox[--w->ninbox]);
+}
+
+enum kc_outcome kc_world_receive(struct kc_world *w, struct kc_msg *m, struct kc_err *err)
+{
+	if (!w->ninbox)
+		return kc_backend_receive(w->cfg.be, m, w->cfg.be->reply_timeout_ns, err);
+	*m = w->inbox[0];
+	memmove(w->inbox, w->inbox + 1, --w->ninbox * sizeof(*w->inbox));
+	return KC_OUT_OK;
+}
+
+struct wait_or_loss {
+	struct kc_world *w;
+	bool (*pred)(void *arg);
+	void *arg;
+};
+
+static bool pred_or_lost(void *arg)
+{
+	struct wait_or_loss *x = arg;
+
+	if (x->pred(x->arg))
+		return true;
+	kc_world_check_connection(x->w);
+	return x->w->lost;
+}
+
+/* Live, after the long wait: rings are stopped one by one; what the oracle can prove, it proves. */
+static int undecided(struct kc_world *w, const char *what)
+{
+	unsigned before = w->result->nviolations;
+
+	for (unsigned qi = 0; qi < KC_QUEUES_MAX; qi++)
+		if (w->q[qi].made && w->vmm.q[qi].started)
+			kc_world_stop_queue(w, qi, NULL);
+	w->over = true;
+	if (w->result->nviolations > before)
+		return -1;
+	return kc_world_stop(w, KC_INCONCLUSIVE, "%s has not come, and nothing proves that it never will",
+			     what);
+}
+
+static int lost_while_waiting(struct kc_world *w, const char *clause, const char *what)
+{
+	char how[256];
+
+	w->over = true;
+	if (w->loss_allowed) {
+		kc_world_judge_loss(w);
+		return -1;
+	}
+	kc_blame_describe(w->cfg.be, how, sizeof(how));
+	kc_world_violate(w, clause, "expected %s, actual: %s", what, how);
+	return -1;
+}
+
+static int give_up(struct kc_world *w, int ret, const char *clause, const char *what)
+{
+	unsigned before = w->result->nviolations;
+
+	if (w->cfg.mode == KC_MODE_LIVE)
+		return undecided(w, what);
+	kc_oracle_quiet(w->oracle);
+	w->over = true;
+	if (w->result->nviolations > before && w->result->verdict == KC_FAIL)
+		return -1;
+	kc_world_violate(w, clause, "%s has not come, and %s", what, ret == -EDEADLK ?
+			 "nothing can run any more: it never will" :
+			 "the back-end keeps running without getting there");
+	return -1;
+}
+
+int kc_world_wait(struct kc_world *w, bool (*pred)(void *arg), void *arg, const char *clause,
+		  const char *what)
+{
+	struct wait_or_loss x = { w, pred, arg };
+	int ret = kc_sched_wait(w->sched, pred_or_lost, &x, w->cfg.timeout_ns);
+
+	if (ret == -ETIMEDOUT && w->cfg.mode == KC_MODE_LIVE)
+		ret = kc_sched_wait(w->sched, pred_or_lost, &x, 10 * w->cfg.timeout_ns);
+	if (ret == 0 && (!w->lost || pred(arg)))
+		return 0;
+	if (w->lost)
+		return lost_while_waiting(w, clause, what);
+	return give_up(w, ret, clause, what);
+}
+
+/* Live, when the peer's process is not known: a round trip, then a moment for its ring threads. */
+static void settle_by_message(struct kc_world *w)
+{
+	struct kc_msg m;
+
+	if (w->lost || !w->cfg.be->connected)
+		return;
+	kc_msg_init(&m, KC_VU_GET_FEATURES);
+	kc_backend_exchange(w->cfg.be, &m, NULL, NULL);
+	kc_sched_quiesce(w->sched, 20 * MS);
+}
+
+void kc_world_settle(struct kc_world *w)
+{
+	if (w->cfg.mode == KC_MODE_SIM || (w->cfg.be->pid && !w->cfg.busy_poll))
+		kc_sched_quiesce(w->sched, w->cfg.timeout_ns);
+	else
+		settle_by_message(w);
+	kc_world_check_connection(w);
+	kc_world_observe(w);
+}
+

@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Theory of operation: a world is built for one scenario and torn down after it. Everything that
+ * happens in it reaches the oracle from here: memory writes through kc_mem.wrote, messages through
+ * the back-end's watch, used entries and calls through the scheduler's observer.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <harness/world/blame.h>
+#include <harness/world/picture.h>
+#include <harness/world/world.h>
+
+/* --- Watching ----------------------------------------------------------------------------------- */
+
+void kc_world_watch_message(void *ctx, const struct kc_msg *m, bool out)
+{
+	struct kc_world *w = ctx;
+	char line[512];
+
+	kc_msg_print(m, line, sizeof(line));
+	kc_trace_text(&w->trace, out ? KC_ACTOR_VMM : KC_ACTOR_BACKEND, "message", line, "socket");
+	fprintf(w->transcript_file, "%s %s\n", out ? "->" : "<-", line);
+	kc_oracle_message(w->oracle, m, out);
+	if (out && m->id == KC_VU_SET_PROTOCOL_FEATURES && m->payload == KC_PL_U64)
+		kc_oracle_protocol_features(w->oracle, m->u64);
+}
+
+/* After every switch (sim) or poll (live). */
+void kc_world_observe(void *ctx)
+{
+	struct kc_world *w = ctx;
+	struct kc_oracle_view v;
+
+	kc_oracle_observe(w->oracle);
+	kc_vmm_poll(&w->vmm);
+	for (unsigned qi = 0; qi < KC_QUEUES_MAX; qi++) {
+		struct kc_world_queue *q = &w->q[qi];
+
+		if (!q->made)
+			continue;
+		if (w->vmm.interrupts[qi] != q->seen_interrupts) {
+			kc_oracle_called(w->oracle, qi, w->vmm.interrupts[qi] - q->seen_interrupts);
+			q->seen_interrupts = w->vmm.interrupts[qi];
+		}
+		for (; q->seen_errors < w->vmm.q[qi].errors; q->seen_errors++)
+			kc_oracle_ring_error(w->oracle, qi);
+		kc_oracle_view(w->oracle, qi, &v);
+		if (v.used_idx != q->seen_used_idx)
+			kc_trace_value(&w->trace, KC_ACTOR_BACKEND, "used-idx", v.used_idx, "queue %u", qi);
+		q->seen_used_idx = v.used_idx;
+	}
+}
+
+static int step_backend(void *arg)
+{
+	struct kc_world *w = arg;
+	int ret = w->cfg.be->ops->step(w->cfg.be);
+
+	if (ret > 0)
+		kc_world_observe(w);
+	return ret;
+}
+
+static bool peer_is_quiet(void *ctx)
+{
+	struct kc_world *w = ctx;
+
+	return w->cfg.be->pid && kc_proc_quiet(&w->quiet, w->cfg.be->pid);
+}
+
+static int64_t trace_now(void *ctx)
+{
+	return kc_sched_now(ctx);
+}
+
+/* --- Session ------------------------------------------------------------------------------------ */
+
+/* What the header's `without` leaves, of the names that by_name knows. */
+static uint64_t left(const struct kc_script *s, int (*by_name)(const char *name))
+{
+	uint64_t mask = ~0ull;
+
+	for (unsigned i = 0; i < s->nwithout; i++) {
+		int bit = by_name(s->without[i].word);
+
+		if (bit >= 0)
+			mask &= ~KC_BIT(bit);
+	}
+	return mask;
+}
+
+uint64_t kc_world_features(struct kc_world *w)
+{
+	return left(w->script, kc_feature_by_name);
+}
+
+static int read_config(struct kc_world *w)
+{
+	unsigned len = w->cfg.port->config_len;
+	enum kc_outcome o;
+
+	w->config_len = 0;
+	if (!len || !(w->vmm.pf_acked & KC_BIT(KC_PF_CONFIG)))
+		return 0;
+	o = kc_vmm_config_read(&w->vmm, 0, len, w->config_space);
+	if (o != KC_OUT_OK)
+		return kc_world_outcome(w, o, "GET_CONFIG of the device's configuration");
+	w->config_len = len;
+	return 0;
+}
+
+bool kc_world_read_only(const struct kc_world *w)
+{
+	return !strcmp(w->cfg.port->device, "blk") &&
+		w->vmm.device_features & KC_BIT(kc_feature_by_name("ro"));
+}
+
+/* What the port goes by. A disk that offers RO is one, whether that was accepted or not
+ * (BLK-OP-DEV-02). */
+static uint64_t port_features(const struct kc_world *w)
+{
+	return w->vmm.driver_features | (kc_world_read_only(w) ? KC_BIT(kc_feature_by_name("ro")) : 0);
+}
+
+static int open_port(struct kc_world *w)
+{
+	struct kc_port_env env = {
+		.mem = &w->mem,
+		.features = port_features(w),
+		.config = w->config_space,
+		.config_len = w->config_len,
+		.ring_max_chain = w->cfg.chain_max ? w->cfg.chain_max : 1024,
+		.seed = w->cfg.seed,
+		.poison_flip = w->cfg.poison_flip,
+		.writes_allowed = w->cfg.writes_allowed,
+		.contents = w->cfg.contents,
+		.writes_dropped = w->cfg.writes_dropped,
+		.private_slot = kc_seed_derive(1, w->script->id) ^ kc_seed_derive(2, w->script->variant),
+	};
+
+	if (w->port) {		/* negotiated anew: the storage's model stays */
+		w->port->env.features = port_features(w);
+		return 0;
+	}
+	w->port = w->cfg.port->open(&env, &w->vmm.err);
+	if (!w->port)
+		return kc_world_stop(w, KC_ERROR, "port %s: %s", w->cfg.port->device, w->vmm.err.msg);
+	return 0;
+}
+
+int kc_world_connect(struct kc_world *w)
+{
+	enum kc_outcome o;
+
+	w->lost = false;
+	w->vmm.pf_wanted = kc_vmm_pf_spoken & left(w->script, kc_pf_by_name);
+	w->vmm.protocol_features = kc_world_features(w) & KC_BIT(KC_VU_F_PROTOCOL_FEATURES);
+	kc_world_empty_inbox(w);
+	kc_oracle_session_start(w->oracle);
+	o = kc_vmm_connect(&w->vmm);
+	return o == KC_OUT_OK ? 0 : kc_world_outcome(w, o, "connecting");
+}
+
+int kc_world_negotiate(struct kc_world *w, uint64_t features)
+{
+	enum kc_outcome o;
+
+	w->session = true;
+	o = kc_driver_init_device(&w->vmm, features, w->cfg.port, &w->vmm.err);
+	if (o != KC_OUT_OK)
+		return kc_world_outcome(w, o, "negotiating features");
+	o = kc_vmm_set_mem_table(&w->vmm);
+	if (o != KC_OUT_OK)
+		return kc_world_outcome(w, o, "SET_MEM_TABLE");
+	if (read_config(w) || open_port(w))
+		return -1;
+	w->driver_ok_due = true;
+	return 0;
+}
+
+int kc_world_driver_ok(struct kc_world *w)
+{
+	enum kc_outcome o;
+
+	if (!w->driver_ok_due)
+		return 0;
+	w->driver_ok_due = false;
+	o = kc_driver_ok(&w->vmm);
+	return o == KC_OUT_OK ? 0 : kc_world_outcome(w, o, "DRIVER_OK");
+}
+
+int kc_world_session(struct kc_world *w)
+{
+	if (w->session)
+		return 0;
+	w->session = true;
+	if (kc_world_connect(w) || kc_world_check_needs(w))
+		return -1;
+	return kc_world_negotiate(w, kc_world_features(w));
+}
+
+/* --- Used buffers ------------------------------------------------------------------------------- */
+
+static void refused(struct kc_world *w, const struct kc_request *r, int code)
+{
+	if (w->nrefused == sizeof(w->refused) / sizeof(*w->refused))
+		return;
+	w->refused[w->nrefused].code = code;
+	snprintf(w->refused[w->nrefused].what, sizeof(w->refused[0].what), "%s", r->what);
+	w->nrefused++;
+}
+
+static void judge_request(struct kc_world *w, struct kc_request *r, const struct kc_used *u)
+{
+	struct kc_err why = { "" };
+	int code = 0;
+
+	switch (w->port->ops->check(w->port, r, u->len, &code, &why)) {
+	case KC_PAYLOAD_RIGHT:
+		w->answered_ok++;
+		break;
+	case KC_PAYLOAD_WRONG:
+		kc_world_violate(w, w->port->ops->payload_clause, "%s: %s", r->what, why.msg);
+		break;
+	case KC_PAYLOAD_FAILED:
+		refused(w, r, code);
+		return;
+	}
+	if (r->len_expected != ~0u && u->len != r->len_expected)
+		kc_world_violate(w, w->port->ops->len_clause, "%s: expected used.len %u, actual %u",
+				 r->what, r->len_expected, u->len);
+}
+
+/* A used entry that the driver's books cannot explain. On a ring written by hand they mean nothing:
+ * the oracle judges alone. */
+static void impossible_entry(struct kc_world *w, unsigned qi, int ret, const struct kc_used *u)
+{
+	if (w->q[qi].raw)
+		return;
+	w->over = ret == -EOVERFLOW;	/* nothing can be taken any more */
+	if (w->over)
+		kc_world_violate(w, "VQ-SPLIT-USED-03", "queue %u: used idx %u is ahead of avail idx %u", qi,
+				 kc_split_used_idx(&w->q[qi].ring), w->q[qi].ring.published_idx);
+	else
+		kc_world_violate(w, "VQ-SPLIT-USED-02", "queue %u: the driver cannot make sense of used entry "
+				 "id %u len %u", qi, u->head, u->len);
+}
+
+static bool reap_one(struct kc_world *w, unsigned qi)
+{
+	struct kc_world_queue *q = &w->q[qi];
+	struct kc_used u = { 0 };
+	int ret = kc_split_reap(&q->ring, &u);
+
+	if (ret == 0)
+		return false;
+	kc_world_observe(w);
+	if (ret < 0) {
+		impossible_entry(w, qi, ret, &u);
+		return ret == -EPROTO;
+	}
+	judge_request(w, u.token, &u);
+	kc_oracle_reaped(w->oracle, qi, u.head);
+	w->port->ops->release(w->port, u.token);
+	q->outstanding--;
+	q->reaped++;
+	q->last_len = u.len;
+	return true;
+}
+
+unsigned kc_world_reap(struct kc_world *w, unsigned qi)
+{
+	unsigned n = 0;
+
+	while (reap_one(w, qi))
+		n++;
+	return n;
+}
+
+void kc_world_checkpoint(struct kc_world *w)
+{
+	struct kc_oracle_view v;
+
+	for (unsigned qi = 0; qi < KC_QUEUES_MAX; qi++) {
+		struct kc_world_queue *q = &w->q[qi];
+
+		if (!q->made)
+			continue;
+		kc_oracle_view(w->oracle, qi, &v);
+		q->mark = v;
+		q->reaped = 0;
+	}
+	w->answered_ok = 0;
+}
+
+/* Requests that the device refused and no `expect status` has claimed. */
+static void unclaimed(struct kc_world *w)
+{
+	for (unsigned i = 0; i < w->nrefused; i++)
+		kc_world_violate(w, w->port->ops->payload_clause, "%s: expected status %s, actual %s",
+				 w->refused[i].what, w->port->ops->code_name(0),
+				 w->port->ops->code_name(w->refused[i].code));
+	w->nrefused = 0;
+}
+
+/* --- Life --------------------------------------------------------------------------------------- */
+
+static int build(struct kc_world *w)
+{
+	struct kc_err err;
+	struct kc_oracle_config oc = {
+		.mem = &w->mem, .mode = w->cfg.mode, .trace = &w->trace, .be = w->cfg.be,
+		.accuse = kc_world_accuse, .ctx = w,
+	};
+
+	w->transcript_file = open_memstream(&w->transcript, &w->transcript_len);
+	w->sched = kc_sched_new(w->cfg.mode, w->cfg.seed);
+	if (!w->transcript_file || !w->sched)
+		return kc_world_stop(w, KC_ERROR, "out of memory");
+	snprintf(w->name, sizeof(w->name), "%s%s%s%s", w->script->id, *w->script->variant ? " [" : "",
+		 w->script->variant, *w->script->variant ? "]" : "");
+	w->trace = (struct kc_trace){ .test = w->name, .file = w->cfg.trace_file,
+				      .now = trace_now, .now_ctx = w->sched };
+	if (kc_mem_init(&w->mem, kc_mem_default_layout, kc_mem_default_regions, &err))
+		return kc_world_stop(w, KC_ERROR, "guest memory: %s", err.msg);
+	w->oracle = kc_oracle_new(&oc);
+	if (!w->oracle || kc_vmm_init(&w->vmm, &w->mem, w->sched, w->cfg.be, &w->trace))
+		return kc_world_stop(w, KC_ERROR, "out of memory");
+	return 0;
+}
+
+static void wire(struct kc_world *w)
+{
+	struct kc_backend *be = w->cfg.be;
+
+	be->wait = kc_sched_wait_fn;
+	be->wait_ctx = w->sched;
+	be->watch = kc_world_watch_message;
+	be->watch_ctx = w;
+	be->reply_timeout_ns = 10 * w->cfg.timeout_ns;
+	w->mem.wrote = kc_oracle_guest_wrote;
+	w->mem.wrote_ctx = w->oracle;
+	kc_sched_set_observer(w->sched, kc_world_observe, w);
+	kc_sched_set_pollfds(w->sched, kc_vmm_pollfds, &w->vmm);
+	if (!w->cfg.busy_poll)
+		kc_sched_set_quiet(w->sched, peer_is_quiet, w);
+	if (w->cfg.mode == KC_MODE_SIM)
+		kc_sched_spawn_stepper(w->sched, "back-end", step_backend, w);
+}
+
+static void lost_between_steps(struct kc_world *w)
+{
+	char how[256];
+
+	kc_blame_describe(w->cfg.be, how, sizeof(how));
+	kc_world_violate(w, "", "expected the connection to stay, actual: %s", how);
+	w->over = true;
+}
+
+/* The connection is gone: may this step still run? An expectation judges the loss itself; when it has
+ * allowed it, only a new connection makes sense of what follows. */
+static bool runs_after_loss(struct kc_world *w, const struct kc_step *step)
+{
+	if (kc_verb_connects(step->verb))
+		return true;
+	if (w->loss_allowed)
+		return false;
+	if (step->verb->subject == KC_SUBJ_EXPECT)
+		return true;
+	if (!kc_script_needs(w->script, "hostile"))
+		lost_between_steps(w);
+	return false;
+}
+
+static void run_steps(struct kc_world *w)
+{
+	struct kc_script *s = w->script;
+
+	for (w->pc = 0; w->pc < s->nsteps && !w->over; w->pc++) {
+		const struct kc_step *step = &s->steps[w->pc];
+
+		w->trace.step = step->line;
+		if (w->cfg.line)
+			*w->cfg.line = step->line;
+		kc_world_check_connection(w);
+		if (w->over)
+			return;
+		if (w->lost && !runs_after_loss(w, step))
+			continue;
+		/* Queues come before DRIVER_OK (VIRTIO-INIT-DRV-01): it is set at the first line
+		 * that makes none. */
+		if (step->verb->subject != KC_SUBJ_QUEUE && !w->driver_ok_held &&
+		    kc_world_driver_ok(w))
+			return;
+		if (step->verb->run(w, step))
+			return;
+		if (step->last_of_line && step->verb->subject == KC_SUBJ_EXPECT) {
+			unclaimed(w);
+			kc_world_checkpoint(w);
+		}
+	}
+	if (w->pc == s->nsteps)
+		w->pc = s->nsteps - 1;
+}
+
+/* The end of a scenario that could be played to its end: stop every ring, and close the books. */
+static void close_books(struct kc_world *w)
+{
+	for (unsigned qi = 0; qi < KC_QUEUES_MAX; qi++)
+		if (w->q[qi].made)
+			kc_world_reap(w, qi);
+	unclaimed(w);
+	if (w->lost)
+		return;
+	kc_world_settle(w);
+	if (w->cfg.mode == KC_MODE_SIM)
+		kc_oracle_quiet(w->oracle);
+	for (unsigned qi = 0; qi < KC_QUEUES_MAX && !w->over; qi++) {
+		if (!w->q[qi].made)
+			continue;
+		if (w->vmm.q[qi].started && kc_world_stop_queue(w, qi, NULL))
+			return;
+		kc_world_reap(w, qi);
+	}
+	unclaimed(w);
+	kc_world_settle(w);
+	kc_oracle_finish(w->oracle);
+}
+
+/* --pause-on-fail: everything is still as it was when the clause was broken. */
+static void pause_here(const struct kc_world *w)
+{
+	FILE *tty = fopen("/dev/tty", "r+e");
+
+	if (!tty)
+		return;
+	fprintf(tty, "\n%s failed: %s\nback-end's process: %d; kickcall's: %d; Enter goes on\n",
+		w->script->id, w->result->message ? w->result->message : "", w->cfg.be->pid, getpid());
+	fflush(tty);
+	while (getc(tty) != '\n' && !feof(tty))
+		;
+	fclose(tty);
+}
+
+static void teardown(struct kc_world *w)
+{
+	struct kc_used u;
+
+	if (w->cfg.pause_on_fail && w->result->verdict == KC_FAIL)
+		pause_here(w);
+	if (w->oracle && w->result->verdict >= KC_WARN)
+		kc_picture_failure(w);
+	if (w->oracle)
+		kc_vmm_disconnect(&w->vmm);
+	for (unsigned qi = 0; qi < KC_QUEUES_MAX; qi++) {
+		if (!w->q[qi].made)
+			continue;
+		while (kc_split_abandon(&w->q[qi].ring, &u))
+			w->port->ops->release(w->port, u.token);
+		kc_split_fini(&w->q[qi].ring);
+	}
+	if (w->port)
+		w->port->ops->close(w->port);
+	w->cfg.be->watch = NULL;
+	w->cfg.be->wait = NULL;
+	if (w->oracle)
+		kc_vmm_fini(&w->vmm);
+	kc_oracle_free(w->oracle);
+	kc_mem_fini(&w->mem);
+	kc_sched_free(w->sched);
+	kc_msg_fini(&w->last_reply);
+	for (unsigned id = 0; id < KC_VU_MAX; id++)
+		kc_msg_fini(&w->older[id]);
+	kc_world_empty_inbox(w);
+	if (w->transcript_file)
+		fclose(w->transcript_file);
+	free(w->transcript);
+}
+
+static void suspicions(struct kc_world *w)
+{
+	char first[256] = "";
+
+	if (kc_oracle_suspicions(w->oracle, first, sizeof(first)) && w->result->verdict < KC_FAIL)
+		w->result->suspicion = strdup(first);
+}
+
+void kc_world_run(struct kc_script *script, const struct kc_world_config *cfg,
+		  struct kc_result *result)
+{
+	struct kc_world *w = calloc(1, sizeof(*w));
+
+	if (!w) {
+		result->verdict = KC_ERROR;
+		result->message = strdup("out of memory");
+		return;
+	}
+	w->cfg = *cfg;
+	w->script = script;
+	w->result = result;
+	if (build(w) == 0) {
+		wire(w);
+		if (script->manual || kc_world_session(w) == 0)
+			run_steps(w);
+		if (!w->over)
+			close_books(w);
+		suspicions(w);
+	}
+	result->duration_us = w->sched ? kc_sched_now(w->sched) / 1000 : 0;
+	teardown(w);
+	free(w);
+}

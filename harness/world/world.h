@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef HARNESS_WORLD_WORLD_H
+#define HARNESS_WORLD_WORLD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <guest_model/driver.h>
+#include <guest_model/port.h>
+#include <guest_model/raw.h>
+#include <guest_model/split.h>
+#include <harness/language/script.h>
+#include <harness/oracle/oracle.h>
+#include <harness/report/result.h>
+#include <harness/world/proc.h>
+#include <kickcall/backend.h>
+#include <sim/mem.h>
+#include <sim/sched.h>
+#include <sim/trace.h>
+#include <sim/vmm.h>
+
+/*
+ * Everything one scenario runs in: the machine, the guest, the back-end and the oracle, wired
+ * together, and what the script has found out so far. The verbs of the language (do_*.c) work on it.
+ */
+#define KC_PENDING_MAX	65536
+#define KC_INBOX_MAX	32
+
+/* What the caller knows of the back-end beside its address. */
+struct kc_world_config {
+	enum kc_mode mode;
+	uint64_t seed;			/* of this test */
+	struct kc_backend *be;		/* borrowed */
+	const struct kc_port_ops *port;
+	int64_t timeout_ns;		/* of one wait, before the last long look */
+	bool poison_flip;
+	bool writes_allowed;
+	enum kc_contents contents;
+	bool writes_dropped;
+	bool busy_poll;			/* it spins by design: no CPU bound */
+	bool never_polls;		/* it serves a ring on kicks only */
+	bool quick;			/* whether a request is in flight a moment later is luck */
+	uint32_t ring_max, chain_max;	/* 0: not known */
+	FILE *trace_file;		/* or NULL */
+	bool pause_on_fail;
+	volatile unsigned *line;	/* told of every script line, or NULL */
+};
+
+struct kc_world_queue {
+	bool made;
+	struct kc_split ring;
+	struct kc_queue_config config;
+	bool raw;			/* the script has written into it by hand */
+	bool full;			/* fill met -ENOSPC */
+	unsigned outstanding;		/* requests published or added and not reaped */
+	uint64_t reaped;		/* since the last checkpoint */
+	uint64_t last_base;		/* of the last GET_VRING_BASE */
+	struct kc_oracle_view mark;	/* at the checkpoint */
+	uint64_t seen_interrupts, seen_errors;	/* already told to the oracle */
+	uint16_t seen_used_idx;		/* already in the trace */
+	uint64_t table_gpa;		/* scratch indirect table of the hostile driver, 0: none */
+	uint64_t scratch_gpa;		/* scratch buffer of the hostile driver, 0: none */
+	uint32_t last_len;		/* used.len last reaped */
+};
+
+struct kc_world {
+	struct kc_world_config cfg;
+	struct kc_script *script;
+	struct kc_result *result;
+	char name[512];			/* "ID [VARIANT]", for the trace */
+	struct kc_mem mem;
+	struct kc_sched *sched;
+	struct kc_trace trace;
+	struct kc_vmm vmm;
+	struct kc_oracle *oracle;
+	struct kc_port *port;
+	struct kc_proc_watch quiet;	/* live: is the peer's process at rest? */
+	uint8_t config_space[KC_VU_CONFIG_MAX];
+	unsigned config_len;		/* bytes read; 0: none */
+	struct kc_world_queue q[KC_QUEUES_MAX];
+	unsigned pc;			/* step being run */
+	unsigned repeats[16];		/* rounds left of the open repeats */
+	unsigned nrepeats;
+	uint32_t size_taken;		/* largest ring that was started */
+	bool driver_ok_due;		/* negotiated; DRIVER_OK not yet written */
+	bool driver_ok_held;		/* ...until the script says so */
+	bool session;			/* connected and negotiated as far as the script wants */
+	bool lost;			/* the connection is gone */
+	bool loss_allowed;		/* ...and an expectation said it may */
+	bool over;			/* nothing more can be run */
+	/* Requests that the device refused, or answered wrongly, and no expectation has claimed. */
+	struct { int code; char what[96]; } refused[64];
+	unsigned nrefused;
+	uint64_t answered_ok;		/* requests answered right since the checkpoint */
+	/* The message channel, for `message` and `expect reply`. */
+	struct kc_msg last_reply;
+	struct kc_msg older[KC_VU_MAX];	/* by request: the reply before last_reply */
+	struct kc_msg inbox[KC_INBOX_MAX];	/* came before anybody asked for it */
+	unsigned ninbox;
+	enum kc_outcome last_outcome;
+	uint32_t last_request;
+	uint8_t held[8192];		/* bytes held back by `together` */
+	size_t held_len;
+	char *transcript;		/* decoded messages, one a line */
+	size_t transcript_len;
+	FILE *transcript_file;
+};
+
+/* Runs the script (borrowed) from start to end; the verdict is in result. */
+void kc_world_run(struct kc_script *script, const struct kc_world_config *cfg,
+		  struct kc_result *result);
+
+/* --- For the verbs ------------------------------------------------------------------------------ */
+
+/* A broken clause, at the current line. "" means the script's first clause. */
+void kc_world_violate(struct kc_world *w, const char *clause, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* The scenario cannot be judged: verdict and reason; nothing more runs. Returns -1. */
+int kc_world_stop(struct kc_world *w, enum kc_verdict v, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* After an unexpected outcome of an ordinary request: a violation (or an error for KC_OUT_FAULT),
+ * and the end. Returns -1. */
+int kc_world_outcome(struct kc_world *w, enum kc_outcome o, const char *what);
+/* The oracle's way to violate; ctx is the world. */
+void kc_world_accuse(void *ctx, const char *clause, const char *message);
+/* The scheduler's observer: memory, interrupts and errors to the oracle; ctx is the world. */
+void kc_world_observe(void *ctx);
+/* The back-end's message watch; ctx is the world. */
+void kc_world_watch_message(void *ctx, const struct kc_msg *m, bool out);
+/* GET_VRING_BASE, with the oracle told before and after. 0 or -1. */
+int kc_world_stop_queue(struct kc_world *w, unsigned qi, uint32_t *base);
+/* Starts a queue that was made: oracle first, then the messages. 0 or -1. */
+int kc_world_start_queue(struct kc_world *w, unsigned qi);
+/* Skips the scenario (-1) if the back-end lacks what its header needs. */
+int kc_world_check_needs(struct kc_world *w);
+int kc_world_connect(struct kc_world *w);
+/* Connects and negotiates unless that has happened. 0 or -1. */
+int kc_world_session(struct kc_world *w);
+int kc_world_negotiate(struct kc_world *w, uint64_t features);
+/* Sets DRIVER_OK unless that has happened. 0 or -1. */
+int kc_world_driver_ok(struct kc_world *w);
+/* A disk that offers RO? */
+bool kc_world_read_only(const struct kc_world *w);
+/* Features that the driver would take of what is offered, by the script's header. */
+uint64_t kc_world_features(struct kc_world *w);
+/* The queue of the step, which must have been made; NULL after a script error. */
+struct kc_world_queue *kc_world_queue(struct kc_world *w, unsigned qi);
+/* Lets the others run until nothing can (sim), or the peer had a fair chance (live). */
+void kc_world_settle(struct kc_world *w);
+/* Waits for pred. 0; -1 when it cannot come any more: the world then knows why (proved, lost, or
+ * inconclusive) and what says what was awaited. */
+int kc_world_wait(struct kc_world *w, bool (*pred)(void *arg), void *arg, const char *clause,
+		  const char *what);
+/* Takes used entries off the ring and checks their payload. Returns how many. */
+unsigned kc_world_reap(struct kc_world *w, unsigned qi);
+/* Notices an unexpected end of the connection, and keeps the messages that have come for `expect`. */
+void kc_world_check_connection(struct kc_world *w);
+void kc_world_empty_inbox(struct kc_world *w);
+/* The oldest message that has come or comes; as kc_backend_receive. */
+enum kc_outcome kc_world_receive(struct kc_world *w, struct kc_msg *m, struct kc_err *err);
+/* Waits for n used entries and reaps them. 0 or -1. */
+int kc_world_wait_used(struct kc_world *w, unsigned qi, unsigned n);
+/* A number of the script, in the context of a queue. */
+int64_t kc_world_num(struct kc_world *w, const struct kc_num *n, unsigned qi);
+/* Exactly these bytes to the back-end; notices a lost connection. 0 or -1. */
+int kc_world_send_bytes(struct kc_world *w, const uint8_t *buf, size_t len,
+			const struct kc_handle *handles, unsigned nhandles);
+/* The connection is gone: acceptable (0) unless the process crashed or exited with an error (-1). */
+int kc_world_judge_loss(struct kc_world *w);
+/* GET_FEATURES is answered, or the connection is gone in an acceptable way: 0, else -1. */
+int kc_world_still_answers(struct kc_world *w);
+/* From here on `expect` counts anew. */
+void kc_world_checkpoint(struct kc_world *w);
+/* Shapes a request out of "<*>" words. 0, or -1 after a script error. */
+int kc_world_shape(struct kc_world *w, const struct kc_step *s, const struct kc_arg *a,
+		   struct kc_shape *shape, char *words, size_t cap);
+/* A script that cannot be right, found while it runs: verdict error at the step's place. Returns -1. */
+int kc_world_script_error(struct kc_world *w, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#endif
