@@ -13,7 +13,8 @@ struct kc_probe {
 	unsigned config_len;
 };
 
-/* Opens, asks, closes. 0; -ECHILD and others of open; -EPROTO for an answer that makes no sense. */
+/* Opens, asks, closes. 0; -ECHILD and others of open; -EBADMSG for an answer that makes no sense (*p holds
+ * what was learnt before it); -EPROTO for none. */
 int kc_probe(struct kc_backend *be, const struct kc_target *t, struct kc_probe *p, struct kc_err *err);
 /* json: one object; else text for people. */
 void kc_probe_print(const struct kc_probe *p, const struct kc_target *t, bool json, FILE *out);

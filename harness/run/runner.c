@@ -537,7 +537,7 @@ static int look_at(struct runner *r, struct kc_backend *be)
 	struct kc_probe info;
 	int ret = kc_probe(be, r->t, &info, r->err);
 
-	if (ret)
+	if (ret && ret != -EBADMSG)
 		return ret;
 	r->rep->info.features = info.features;
 	r->rep->info.protocol_features = info.protocol_features;
