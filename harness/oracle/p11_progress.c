@@ -7,12 +7,12 @@
  * needs. It is named with the clause of the ring's usual cause, a chain that is a loop
  * (VQ-SPLIT-DESC-DRV-01), on a malformed ring, else with VU-RING-STATE-04.
  *
- * A spawned peer's open file descriptors and resident memory are measured when a session begins and
- * when it ends. What one session can rightly hold is known within wide limits (regions, three
- * eventfds per queue, and as much again); what goes beyond is a leak: descriptors that were
- * replaced and not closed (VU-FD-01; VU-ERR-03 if some came with messages that take none), or
- * memory (VU-MSG-MEMTABLE-02: old mappings go away). CPU time is not judged here: polling back-ends
- * burn a core by design, and only the caller knows which one polls.
+ * A spawned peer's open file descriptors, memory mappings and resident memory are measured when a
+ * session begins and when it ends. What one session can rightly hold is known within wide limits
+ * (regions, three eventfds per queue, and as much again); what goes beyond is a leak: descriptors
+ * that were replaced and not closed (VU-FD-01; VU-ERR-03 if some came with messages that take
+ * none), or memory (VU-MSG-MEMTABLE-02: old mappings go away). CPU time is not judged here: polling
+ * back-ends burn a core by design, and only the caller knows which one polls.
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -23,6 +23,7 @@
 #define FDS_FIXED	64		/* regions, log, sockets, threads' own */
 #define FDS_PER_QUEUE	6
 #define RSS_MAX_KIB	(512l << 10)	/* beside guest memory */
+#define MAPS_MAX	64		/* regions, log, inflight buffer */
 
 static long count_fds(int pid)
 {
@@ -37,6 +38,23 @@ static long count_fds(int pid)
 	while (readdir(d))
 		n++;
 	closedir(d);
+	return n;
+}
+
+/* Shared ones only, which guest memory is; threads and heaps come and go as they like. */
+static long count_maps(int pid)
+{
+	char path[64], line[512], perms[8];
+	long n = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	f = fopen(path, "re");
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f))
+		n += sscanf(line, "%*s %7s", perms) == 1 && perms[3] == 's';
+	fclose(f);
 	return n;
 }
 
@@ -67,12 +85,13 @@ static void begin(struct kc_oracle *o, int pid)
 	o->progress.pid = pid;
 	o->progress.fds = count_fds(pid);
 	o->progress.rss_kib = rss_kib(pid);
+	o->progress.maps = count_maps(pid);
 }
 
 static void compare(struct kc_oracle *o, int pid)
 {
 	const struct kc_progress *s = &o->progress;
-	long fds = count_fds(pid), rss = rss_kib(pid);
+	long fds = count_fds(pid), rss = rss_kib(pid), maps = count_maps(pid);
 	long fds_max = FDS_FIXED + FDS_PER_QUEUE * (long)o->nq;
 	long rss_max = RSS_MAX_KIB + 2 * (long)(o->shadow.bytes / 1024);
 
@@ -86,6 +105,10 @@ static void compare(struct kc_oracle *o, int pid)
 			  "the back-end's resident memory grew from %ld to %ld KiB in "
 			  "one session, expected at most %ld more",
 			  s->rss_kib, rss, rss_max);
+	if (maps >= 0 && s->maps >= 0 && maps - s->maps > MAPS_MAX)
+		kc_accuse(o, "VU-MSG-MEMTABLE-02",
+			  "the back-end's shared mappings grew from %ld to %ld in one session, "
+			  "expected at most %d more", s->maps, maps, MAPS_MAX);
 }
 
 /* The process may only be there once the session has begun: then the first message is its start. */

@@ -112,7 +112,7 @@ struct kc_grammar {
 /* 11 progress */
 struct kc_progress {
 	int pid;		/* measured at session start; 0: nothing */
-	long fds, rss_kib;
+	long fds, rss_kib, maps;
 	bool surplus;		/* fds went out that the message has no use for (VU-ERR-03) */
 	uint64_t events, idle;	/* sim: observations since `events` last moved */
 	bool told;
