@@ -195,9 +195,12 @@ struct comparison {
 	void *ctx;
 };
 
-static bool is_wrong(const struct kc_shadow_region *r, uint64_t i)
+static bool is_wrong(const struct comparison *c, const struct kc_shadow_region *r, uint64_t i)
 {
-	return r->host[i] != r->copy[i] && !r->permit[i];
+	uint64_t gpa = r->gpa + i;
+
+	return r->host[i] != r->copy[i] && !r->permit[i] &&
+		(gpa < c->s->own_gpa || gpa >= c->s->own_end);
 }
 
 /* Runs go on from page to page, up to `end`; *i is left behind the run. */
@@ -208,7 +211,7 @@ static void tell_run(const struct comparison *c, struct kc_shadow_region *r, uin
 		.gpa = r->gpa + *i, .expected = r->copy[*i], .actual = r->host[*i],
 	};
 
-	for (; *i < end && is_wrong(r, *i); (*i)++, change.len++)
+	for (; *i < end && is_wrong(c, r, *i); (*i)++, change.len++)
 		r->copy[*i] = r->host[*i];
 	if (change.len)		/* 0: it changed back under our eyes */
 		c->changed(c->ctx, &change);
@@ -228,7 +231,7 @@ static void compare_part(const struct comparison *c, struct kc_shadow_region *r,
 			continue;
 		}
 		while (i < end)
-			if (is_wrong(r, i))
+			if (is_wrong(c, r, i))
 				tell_run(c, r, &i, to);
 			else
 				i++;

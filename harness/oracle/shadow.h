@@ -34,6 +34,7 @@ struct kc_shadow {
 	unsigned n;
 	uint64_t bytes;		/* of all memory */
 	unsigned permit_all;	/* > 0: something is in flight that may write anywhere */
+	uint64_t own_gpa, own_end;	/* kickcall has written here, and the copy does not know yet */
 };
 
 /* 0 or -ENOMEM. The copy is taken now. */

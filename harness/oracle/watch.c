@@ -699,9 +699,12 @@ void kc_watch_wrote(struct kc_oracle *o, uint64_t gpa, const void *buf, size_t l
 {
 	struct own_write w = { gpa, gpa + len, buf };
 
+	o->shadow.own_gpa = gpa;
+	o->shadow.own_end = gpa + len;
 	for (unsigned qi = 0; o->running && qi < o->nq; qi++)
 		if (o->q[qi] && o->q[qi]->started)
 			before_write(o, o->q[qi], &w);
+	o->shadow.own_gpa = o->shadow.own_end = 0;
 	kc_shadow_apply(&o->shadow, gpa, buf, len);
 	for (unsigned qi = 0; o->running && qi < o->nq; qi++)
 		if (o->q[qi] && o->q[qi]->started)

@@ -116,6 +116,22 @@ static void a_write_beside_a_buffer_is_named_at_use(void **state)
 	wrong_write_at_use(*state, BUF(1) + 32, "VQ-SPLIT-DESC-01", "guard after a buffer of head 0");
 }
 
+/* The chain is back before the oracle has looked: the driver's own write makes it look, when memory holds
+ * that write and the copy does not. */
+static void a_table_rewritten_after_use_is_the_drivers(void **state)
+{
+	struct bench *b = *state;
+	struct bench_queue *q = start(b, 0, 8, 0, WITH_INDIRECT);
+
+	drv_desc_at(b, TABLE(0), 0, (struct kc_desc){ BUF(1), 32, WRITE, 0 });
+	drv_desc(b, q, 2, TABLE(0), 16, IND, 0);
+	drv_offer(b, q, 2);
+	dev_use(b, q, 2, 0);
+	drv_desc_at(b, TABLE(0), 0, (struct kc_desc){ BUF(9), 16, WRITE, 5 });
+	kc_oracle_verify_memory(b->o);
+	none(b);
+}
+
 /* Two chains over the same buffer: it is the device's until both are used. */
 static void a_shared_buffer(void **state)
 {
@@ -416,6 +432,7 @@ int main(void)
 		RUN(a_late_write),
 		RUN(a_written_readable_buffer_is_named_at_use),
 		RUN(a_write_beside_a_buffer_is_named_at_use),
+		SIM(a_table_rewritten_after_use_is_the_drivers),
 		SIM(a_shared_buffer),
 		SIM(a_buffer_across_regions),
 		RUN(malformed_chains_excuse_only_their_buffers),
