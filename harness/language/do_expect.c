@@ -400,7 +400,9 @@ int kc_world_still_answers(struct kc_world *w)
 
 static void judge_spinning(struct kc_world *w)
 {
-	if (w->cfg.mode != KC_MODE_LIVE || !w->cfg.be->pid || w->cfg.busy_poll || w->lost)
+	bool visible = w->cfg.mode == KC_MODE_SIM || (w->cfg.be->pid && !w->cfg.busy_poll);
+
+	if (!visible || w->lost)
 		return;
 	/* settle waited for quiet up to one time-out; spinning is only what never stops. */
 	if (kc_sched_quiesce(w->sched, 10 * w->cfg.timeout_ns))
