@@ -412,9 +412,14 @@ static uint16_t after_scribble(struct kc_watch_queue *q, uint16_t idx)
 	return n;
 }
 
-static void read_used(struct kc_oracle *o, struct kc_watch_queue *q, bool final)
+/* How much of the used ring must make sense now: only what chains known so far explain (the driver may
+ * have published more, of which the books hear next), all of it if it is not too much, or all. */
+enum reading { EXPLAINED, PLAUSIBLE, ALL };
+
+static void read_used(struct kc_oracle *o, struct kc_watch_queue *q, enum reading how)
 {
 	uint16_t idx, n, took, done = 0;
+	uint64_t most;
 
 	if (!q->used_host || q->derailed || o->failed)
 		return;
@@ -422,14 +427,16 @@ static void read_used(struct kc_oracle *o, struct kc_watch_queue *q, bool final)
 	n = q->scribbled ? after_scribble(q, idx) : (uint16_t)(idx - q->used_idx);
 	if (!n)
 		return;
-	if (n > q->outstanding + left_unused(q)) {
-		if (final) {
-			q->derailed = true;
-			kc_points_tell(o, astray, q, idx);
-		}
-		return;
+	most = q->outstanding + left_unused(q);
+	if (n > most && how == ALL) {
+		q->derailed = true;
+		kc_points_tell(o, astray, q, idx);
 	}
-	while (done < n && (took = take_used(o, q, n - done, final)))
+	if (n > most && how != EXPLAINED)
+		return;
+	if (n > most)
+		n = (uint16_t)most;
+	while (done < n && (took = take_used(o, q, n - done, how == ALL)))
 		done += took;
 	if (!done)
 		return;
@@ -442,9 +449,9 @@ void kc_watch_look(struct kc_oracle *o, struct kc_watch_queue *q)
 	if (q->started) {
 		if (q->notify.unsure)
 			kc_ring_fence();	/* (D), on the driver's side */
-		read_used(o, q, false);
+		read_used(o, q, PLAUSIBLE);
 		read_avail(o, q, false);
-		read_used(o, q, true);
+		read_used(o, q, ALL);
 		if (q->inflight > q->cfg.size)
 			kc_watch_malformed(q, "more chains are in flight than the ring has slots");
 	}
@@ -635,6 +642,16 @@ static bool is_suppression(const struct kc_watch_queue *q, const struct own_writ
 		overlaps(w, q->cfg.avail + kc_avail_used_event(q->cfg.size), 2);
 }
 
+/* Memory holds kickcall's write already, the shadow does not: if it publishes a chain, a quick device may
+ * have used that chain as well. */
+static void look_before(struct kc_oracle *o, struct kc_watch_queue *q)
+{
+	if (q->notify.unsure)
+		kc_ring_fence();	/* (D), on the driver's side */
+	read_used(o, q, EXPLAINED);
+	kc_points_tell(o, looked, q);
+}
+
 /* The shadow still holds what was there before. */
 static void before_write(struct kc_oracle *o, struct kc_watch_queue *q, const struct own_write *w)
 {
@@ -645,7 +662,7 @@ static void before_write(struct kc_oracle *o, struct kc_watch_queue *q, const st
 	if (used)		/* first: memory holds the driver's idx already */
 		touch_used_ring(q, w);
 	if (pinned || ring || (is_suppression(q, w) && q->notify.unsure))
-		kc_watch_look(o, q);
+		look_before(o, q);
 	if (pinned)
 		touch_chains(o, q, w);
 	if (ring)

@@ -49,7 +49,7 @@ def test_usage_error_is_status_2_and_names_the_word(kc, words, named):
 def test_help_is_not_an_error(kc):
     run = kc("--help")
     assert run.status == 0 and "exit status" in run.out
-    source = (ROOT / "harness" / "options.c").read_text()
+    source = (ROOT / "harness" / "run" / "options.c").read_text()
     known = re.findall(r'^\t\{ "(-[-\w]+)", \w+, AT', source, re.M)
     assert len(known) >= 20
     assert [o for o in known + ["--variant"] if o not in run.out] == []

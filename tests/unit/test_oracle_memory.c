@@ -126,7 +126,8 @@ static void a_table_rewritten_after_use_is_the_drivers(void **state)
 	drv_desc_at(b, TABLE(0), 0, (struct kc_desc){ BUF(1), 32, WRITE, 0 });
 	drv_desc(b, q, 2, TABLE(0), 16, IND, 0);
 	drv_offer(b, q, 2);
-	dev_use(b, q, 2, 0);
+	dev_entry(b, q, 0, 2, 0);
+	dev_used_idx(b, q, 1);
 	drv_desc_at(b, TABLE(0), 0, (struct kc_desc){ BUF(9), 16, WRITE, 5 });
 	kc_oracle_verify_memory(b->o);
 	none(b);

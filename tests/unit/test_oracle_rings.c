@@ -675,6 +675,30 @@ static void a_full_ring_of_32768(void **state)
 	bench_free(b);
 }
 
+/* The driver's store of avail idx is seen by the device before the books hear of it. */
+static void a_device_quicker_than_the_books(void **state)
+{
+	struct bench *b = *state;
+	struct bench_queue *q = start(b, 0, 8, 0, 0);
+	uint64_t idx = q->c.avail + KC_AVAIL_IDX;
+	uint16_t le;
+
+	for (uint16_t i = 0; i < 4; i++) {
+		drv_add(b, q, drv_chain(b, q, i % 2));
+		le = htole16(q->avail_idx);
+		memcpy(kc_mem_host(&b->mem, idx, sizeof(le)), &le, sizeof(le));
+		dev_fill(b, BUF(2 * (i % 2) + 1), 0x77, 32);
+		dev_entry(b, q, i, 2 * (i % 2), 32);
+		dev_used_idx(b, q, i + 1);
+		kc_oracle_guest_wrote(b->o, idx, &le, sizeof(le));
+		kc_oracle_published(b->o, 0);
+		kc_oracle_reaped(b->o, 0, 2 * (i % 2));
+		none(b);
+	}
+	assert_int_equal(view(b, 0).used, 4);
+	assert_false(view(b, 0).malformed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -682,6 +706,7 @@ int main(void)
 		RUN(an_id_never_offered),
 		RUN(an_id_beyond_all_heads),
 		RUN(a_head_used_twice),
+		SIM(a_device_quicker_than_the_books),
 		SIM(the_same_again_and_again),
 		SIM(lost_after_a_kick),
 		SIM(overtaken_for_ever),
