@@ -18,7 +18,10 @@ check: need-all
 check-parts: check-sanitizers coverage scenarios check-mutants check-valgrind unit
 
 # What is missing is named; nothing is ever installed from here.
+# `make deps check` in one go: first the one, then the other, with -j as well. (What is installed changes
+# what the makefile finds, so check and conform build in a make of their own.)
 .PHONY: need-build need-all need-peer
+need-build need-all need-peer: $(filter deps,$(MAKECMDGOALS))
 need-build:
 	@tools/deps.sh --check build
 need-peer:
@@ -71,7 +74,8 @@ $(BUILD)/tests/ref_server: tests/e2e/ref_server.c $(LIB)
 # Not a test of kickcall: what a user of the suite sees. Fails if the reference fails, or if the peer
 # fails anything that profiles/qemu-storage-daemon.known does not list.
 .PHONY: conform
-conform: need-peer all
+conform: need-peer
+	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@echo '== blk, the built-in reference back-end'
 	@$(KICKCALL) conform --device blk
 	@echo

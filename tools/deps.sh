@@ -10,6 +10,7 @@ set -u
 needs() {
 	cat <<'TABLE'
 build|command -v $CC|gcc
+build|header stdio.h|libc6-dev
 build|command -v python3|python3
 build|header jansson.h|libjansson-dev
 build|header boost/version.hpp && library boost_context|libboost-context-dev
