@@ -267,7 +267,7 @@ KC_VERB(wait_call)
 		kc_world_observe(w);
 		x.from = w->vmm.interrupts[s->qi];
 		there = kc_split_arm(&q->ring);
-		kc_oracle_suppression(w->oracle, s->qi);
+		kc_world_suppression(w, s->qi);
 		kc_sched_point(w->sched);
 		snprintf(what, sizeof(what), "a call on queue %u with %u in flight", s->qi, q->outstanding);
 		if (!there && kc_world_wait(w, call_came, &x, "", what))
@@ -286,7 +286,7 @@ static int suppression_written(struct kc_world *w, const struct kc_step *s, cons
 			       uint64_t v)
 {
 	kc_trace_value(&w->trace, KC_ACTOR_DRIVER, field, v, "queue %u", s->qi);
-	kc_oracle_suppression(w->oracle, s->qi);
+	kc_world_suppression(w, s->qi);
 	kc_sched_point(w->sched);
 	return 0;
 }

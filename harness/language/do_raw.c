@@ -170,7 +170,7 @@ KC_VERB(raw_avail_flags)
 	if (!q || written(w, s, kc_raw_avail_flags(&q->ring, v), "avail.flags", v))
 		return -1;
 	kc_ring_fence();
-	kc_oracle_suppression(w->oracle, s->qi);
+	kc_world_suppression(w, s->qi);
 	return 0;
 }
 
@@ -185,7 +185,7 @@ KC_VERB(raw_used_event)
 	if (written(w, s, kc_raw_used_event(&q->ring, v), "avail.used_event", v))
 		return -1;
 	kc_ring_fence();
-	kc_oracle_suppression(w->oracle, s->qi);
+	kc_world_suppression(w, s->qi);
 	return 0;
 }
 

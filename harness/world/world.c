@@ -295,6 +295,16 @@ void kc_world_checkpoint(struct kc_world *w)
 	w->answered_ok = 0;
 }
 
+void kc_world_suppression(struct kc_world *w, unsigned qi)
+{
+	struct kc_oracle_view v;
+
+	kc_oracle_suppression(w->oracle, qi);
+	kc_oracle_view(w->oracle, qi, &v);
+	if (v.calls_due < w->q[qi].mark.calls_due)
+		w->q[qi].mark.calls_due = v.calls_due;
+}
+
 /* Requests that the device refused and no `expect status` has claimed. */
 static void unclaimed(struct kc_world *w)
 {

@@ -170,6 +170,9 @@ int kc_world_judge_loss(struct kc_world *w);
 int kc_world_still_answers(struct kc_world *w);
 /* From here on `expect` counts anew. */
 void kc_world_checkpoint(struct kc_world *w);
+/* The driver has written used_event or avail.flags: tells the oracle, and what the oracle takes back of
+ * the calls due before the checkpoint is taken off there as well. */
+void kc_world_suppression(struct kc_world *w, unsigned qi);
 /* Shapes a request out of "<*>" words. 0, or -1 after a script error. */
 int kc_world_shape(struct kc_world *w, const struct kc_step *s, const struct kc_arg *a,
 		   struct kc_shape *shape, char *words, size_t cap);
