@@ -213,10 +213,9 @@ int kc_world_wait_used(struct kc_world *w, unsigned qi, unsigned n)
 			return -1;
 		got = kc_world_reap(w, qi);
 		done += got;
-		if (!got) {
-			w->over = true;
-			return -1;
-		}
+		if (!got)
+			return kc_world_stop(w, KC_INCONCLUSIVE, "queue %u: used idx has moved, and no entry "
+					     "can be taken", qi);
 	}
 	return w->over ? -1 : 0;
 }

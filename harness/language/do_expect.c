@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The `expect` lines about rings, notifications and requests. */
 #include <stdlib.h>
+#include <errno.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <backend/process.h>
 #include <coverage/clauses.h>
 #include <harness/language/verbs.h>
 #include <harness/world/blame.h>
@@ -103,6 +106,8 @@ KC_VERB(expect_status)
 {
 	const char *want = s->args[0].word;
 
+	if (!w->port)
+		return kc_world_script_error(w, "no device is negotiated");
 	/* What is no status at all, the port has accused already. */
 	if (!strcmp(want, "any")) {
 		w->nrefused = 0;
@@ -335,11 +340,24 @@ int kc_world_judge_loss(struct kc_world *w)
 	int status;
 	enum kc_fate fate = kc_blame_fate(w->cfg.be, &status);
 
-	w->loss_allowed = true;
+	w->loss_allowed = w->loss_judged = true;
 	if (fate != KC_FATE_KILLED && fate != KC_FATE_EXIT_ERROR)
 		return 0;
 	kc_blame_describe(w->cfg.be, how, sizeof(how));
 	kc_world_violate(w, "", "expected a close or a clean exit at the most, actual: %s", how);
+	w->over = true;
+	return -1;
+}
+
+/* A back-end must outlive its connection, or exit with status 0: 0, or -1 after a violation. */
+int kc_world_survives(struct kc_world *w)
+{
+	int status;
+
+	if (kc_blame_fate(w->cfg.be, &status) != KC_FATE_KILLED)
+		return 0;
+	kc_world_violate(w, "", "expected the back-end to survive the end of its connection, actual: it died "
+			 "of SIG%s", kc_signal_name(WTERMSIG(status)));
 	w->over = true;
 	return -1;
 }
@@ -350,11 +368,13 @@ static enum kc_outcome ask_features(struct kc_world *w, struct kc_err *err)
 	enum kc_outcome o;
 	struct kc_msg m;
 	uint32_t id;
+	int ret;
 
 	kc_msg_init(&m, KC_VU_GET_FEATURES);
 	kc_world_watch_message(w, &m, true);
-	if (w->cfg.be->ops->submit(w->cfg.be, &m))
-		return KC_OUT_CLOSED;
+	ret = w->cfg.be->ops->submit(w->cfg.be, &m);
+	if (ret)
+		return ret == -EPIPE ? KC_OUT_CLOSED : ret == -ETIMEDOUT ? KC_OUT_TIMED_OUT : KC_OUT_FAULT;
 	do {
 		o = kc_world_receive(w, &m, err);
 		id = m.id;
@@ -390,6 +410,8 @@ int kc_world_still_answers(struct kc_world *w)
 		w->lost = true;
 		return kc_world_judge_loss(w);
 	}
+	if (o == KC_OUT_FAULT)
+		return kc_world_stop(w, KC_ERROR, "GET_FEATURES: %s", err.msg);
 	if (o == KC_OUT_TIMED_OUT && undecided_silence(w))
 		return kc_world_stop(w, KC_INCONCLUSIVE, "GET_FEATURES: no answer before the deadline");
 	kc_world_violate(w, "", "expected GET_FEATURES to be answered, actual %s%s%s", kc_outcome_name(o),

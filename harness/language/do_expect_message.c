@@ -137,7 +137,7 @@ KC_VERB(expect_reply_data)
 	int64_t at = s->args[0].num.plus, want = s->args[1].num.plus;
 	const struct kc_msg *m = &w->last_reply;
 
-	if (m->payload != KC_PL_CONFIG || at >= KC_VU_CONFIG_MAX)
+	if (m->payload != KC_PL_CONFIG || at < 0 || at >= KC_VU_CONFIG_MAX)
 		return kc_world_script_error(w, "the last reply has no data[%lld]", (long long)at);
 	if (at >= m->config.size || m->config.data[at] != want)
 		kc_world_violate(w, "", "expected data[%lld] = %lld in the reply, actual %d in %u bytes",

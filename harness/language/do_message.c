@@ -268,6 +268,8 @@ static int send_draft(struct draft *d)
 		return -1;
 	tell(w, d, len);
 	if (d->together || w->held_len) {
+		if (d->nhandles)
+			return kc_world_script_error(w, "messages that are sent together carry no fds");
 		if (w->held_len + (size_t)len > sizeof(w->held))
 			return kc_world_script_error(w, "too many bytes held by 'together'");
 		memcpy(w->held + w->held_len, buf, (size_t)len);

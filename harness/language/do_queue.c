@@ -92,6 +92,7 @@ int kc_world_start_queue(struct kc_world *w, unsigned qi)
 	enum kc_outcome o;
 
 	tell_oracle(w, qi);
+	kc_oracle_view(w->oracle, qi, &q->mark);	/* its counts begin anew */
 	q->seen_interrupts = w->vmm.interrupts[qi];
 	if (!q->config.no_first_kick)
 		kc_oracle_kicked(w->oracle, qi);
@@ -205,6 +206,8 @@ int64_t kc_world_num(struct kc_world *w, const struct kc_num *n, unsigned qi)
 	struct kc_split *vq = &w->q[qi].ring;
 	uint32_t max, limit;
 
+	if (n->base != KC_NUM_CONST && n->base != KC_NUM_QUEUE_NUM && !kc_world_queue(w, qi))
+		return 0;
 	switch (n->base) {
 	case KC_NUM_USED_IDX:
 		return (uint16_t)(kc_split_used_idx(vq) + n->plus);

@@ -21,7 +21,7 @@ KC_VERB(open)
 
 	(void)s;
 	kc_oracle_session_start(w->oracle);
-	w->lost = false;
+	w->lost = w->loss_judged = false;
 	kc_world_empty_inbox(w);
 	if (kc_backend_open(w->cfg.be, &err))
 		return kc_world_stop(w, KC_ERROR, "connecting: %s", err.msg);
@@ -48,8 +48,11 @@ static void forget_session(struct kc_world *w)
 {
 	struct kc_used u;
 
-	w->session = false;
-	w->lost = false;
+	if (w->port)
+		kc_world_unclaimed(w);
+	w->session = w->driver_ok_due = w->driver_ok_held = false;
+	w->held_len = 0;
+	w->lost = w->loss_judged = false;
 	for (unsigned qi = 0; qi < KC_QUEUES_MAX; qi++) {
 		struct kc_world_queue *q = &w->q[qi];
 
@@ -58,7 +61,9 @@ static void forget_session(struct kc_world *w)
 		while (kc_split_abandon(&q->ring, &u))
 			w->port->ops->release(w->port, u.token);
 		kc_split_fini(&q->ring);
-		*q = (struct kc_world_queue){ 0 };
+		/* The machine's counters go on. */
+		*q = (struct kc_world_queue){ .seen_interrupts = q->seen_interrupts,
+					      .seen_errors = q->seen_errors };
 	}
 	if (w->port)
 		w->port->ops->close(w->port);
@@ -71,7 +76,7 @@ KC_VERB(disconnect)
 	kc_oracle_session_end(w->oracle, true);
 	kc_vmm_disconnect(&w->vmm);
 	forget_session(w);
-	return 0;
+	return kc_world_survives(w);
 }
 
 KC_VERB(kill)

@@ -229,7 +229,7 @@ static int start_worker(struct runner *r, struct slot *s)
 
 static int begin(struct runner *r, struct slot *s, unsigned test, enum attempt attempt)
 {
-	bool share = attempt != FRESH && may_share(r, r->suite->tests[test]);
+	bool share = attempt == FIRST && may_share(r, r->suite->tests[test]);
 	int ret;
 
 	s->test = test;
@@ -287,7 +287,8 @@ static struct kc_result *take_result(struct runner *r, struct slot *s, bool time
 
 	if (timed_out)
 		kill(s->pid, SIGKILL);
-	waitpid(s->pid, &status, 0);
+	while (waitpid(s->pid, &status, 0) < 0 && errno == EINTR)
+		;
 	s->pid = 0;
 	close(s->fd);
 	if (!res)
@@ -382,15 +383,22 @@ static int second_look(struct runner *r, struct slot *s, struct kc_result *res)
 
 	if (s->attempt == FIRST && s->on_shared && res->verdict >= KC_WARN)
 		next = FRESH;
-	else if (s->attempt == FIRST && res->suspicion)
+	else if (s->attempt != FLIPPED && res->suspicion && res->verdict < KC_INCONCLUSIVE)
 		next = FLIPPED;
 	if (next == ATTEMPTS || interrupted)
 		return 0;
 	if (next == FRESH)
 		end_peer(r, s);
+	free_result(s->first);
 	s->first = res;
 	ret = begin(r, s, s->test, next);
 	return ret ? ret : 1;
+}
+
+/* What a shared process seemed to break, a fresh one does not, or not as badly. */
+static bool is_milder(const struct kc_result *fresh, const struct kc_result *first)
+{
+	return fresh->verdict < KC_WARN || (fresh->verdict == KC_WARN && first->verdict == KC_FAIL);
 }
 
 static int finish(struct runner *r, struct slot *s, bool timed_out)
@@ -404,7 +412,7 @@ static int finish(struct runner *r, struct slot *s, bool timed_out)
 	s->work_dir = NULL;
 	if (!res)
 		return kc_err_set(r->err, -ENOMEM, "out of memory");
-	if (s->attempt == FRESH && res->verdict < KC_WARN)
+	if (s->attempt == FRESH && is_milder(res, s->first))
 		only_in_sequence(res, s->first, s->failed_after);
 	if (s->attempt == FLIPPED && s->first)
 		unwritten(res, s->first);
@@ -607,7 +615,8 @@ static void tear_down(struct runner *r)
 
 		if (s->pid) {
 			kill(s->pid, SIGKILL);
-			waitpid(s->pid, NULL, 0);
+			while (waitpid(s->pid, NULL, 0) < 0 && errno == EINTR)
+				;
 			close(s->fd);
 		}
 		end_peer(r, s);

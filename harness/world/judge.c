@@ -35,21 +35,25 @@ static void add_violation(struct kc_world *w, const char *clause, const char *me
 	const struct kc_step *s = step_now(w);
 	unsigned line = s ? s->line : 0;
 	struct kc_violation *v;
+	bool first_must;
 
-	if (!c || c->judge == KC_JUDGE_NEVER || already_said(w->result, clause, line))
+	if (!c || c->judge == KC_JUDGE_NEVER)
+		return;
+	worsen(w, c->judge == KC_JUDGE_FAIL ? KC_FAIL : KC_WARN);
+	if (already_said(w->result, clause, line))
 		return;
 	v = &w->result->violations[w->result->nviolations++];
 	snprintf(v->clause, sizeof(v->clause), "%s", clause);
 	snprintf(v->message, sizeof(v->message), "%s", message);
 	v->line = line;
 	v->level = c->judge == KC_JUDGE_FAIL ? KC_LEVEL_MUST : KC_LEVEL_SHOULD;
+	first_must = v->level == KC_LEVEL_MUST && w->result->level != KC_LEVEL_MUST;
 	if (!w->result->level || v->level == KC_LEVEL_MUST)
 		w->result->level = v->level;
-	if (!w->result->message || (v->level == KC_LEVEL_MUST && w->result->verdict < KC_FAIL)) {
+	if (!w->result->message || first_must) {
 		free(w->result->message);
 		w->result->message = strdup(message);
 	}
-	worsen(w, v->level == KC_LEVEL_MUST ? KC_FAIL : KC_WARN);
 	kc_trace_text(&w->trace, KC_ACTOR_ORACLE, "violation", message, "%s", clause);
 }
 

@@ -154,7 +154,7 @@ int kc_world_connect(struct kc_world *w)
 {
 	enum kc_outcome o;
 
-	w->lost = false;
+	w->lost = w->loss_judged = false;
 	w->vmm.pf_wanted = kc_vmm_pf_spoken & left(w->script, kc_pf_by_name);
 	w->vmm.protocol_features = kc_world_features(w) & KC_BIT(KC_VU_F_PROTOCOL_FEATURES);
 	kc_world_empty_inbox(w);
@@ -305,8 +305,7 @@ void kc_world_suppression(struct kc_world *w, unsigned qi)
 		w->q[qi].mark.calls_due = v.calls_due;
 }
 
-/* Requests that the device refused and no `expect status` has claimed. */
-static void unclaimed(struct kc_world *w)
+void kc_world_unclaimed(struct kc_world *w)
 {
 	for (unsigned i = 0; i < w->nrefused; i++)
 		kc_world_violate(w, w->port->ops->payload_clause, "%s: expected status %s, actual %s",
@@ -369,6 +368,15 @@ static void lost_between_steps(struct kc_world *w)
 	w->over = true;
 }
 
+/* The connection was found gone where no expectation was waiting. */
+static void judge_loss_between(struct kc_world *w)
+{
+	if (w->loss_allowed || kc_script_needs(w->script, "hostile"))
+		kc_world_judge_loss(w);
+	else
+		lost_between_steps(w);
+}
+
 /* The connection is gone: may this step still run? An expectation judges the loss itself; when it has
  * allowed it, only a new connection makes sense of what follows. */
 static bool runs_after_loss(struct kc_world *w, const struct kc_step *step)
@@ -384,6 +392,11 @@ static bool runs_after_loss(struct kc_world *w, const struct kc_step *step)
 	return false;
 }
 
+static bool is_block(const struct kc_step *step)
+{
+	return step->verb->subject == KC_SUBJ_REPEAT || step->verb->subject == KC_SUBJ_END;
+}
+
 static void run_steps(struct kc_world *w)
 {
 	struct kc_script *s = w->script;
@@ -397,7 +410,9 @@ static void run_steps(struct kc_world *w)
 		kc_world_check_connection(w);
 		if (w->over)
 			return;
-		if (w->lost && !runs_after_loss(w, step))
+		if (w->lost && !w->loss_judged && w->loss_allowed && kc_world_judge_loss(w))
+			return;
+		if (w->lost && !is_block(step) && !runs_after_loss(w, step))
 			continue;
 		/* Queues come before DRIVER_OK (VIRTIO-INIT-DRV-01): it is set at the first line
 		 * that makes none. */
@@ -407,7 +422,7 @@ static void run_steps(struct kc_world *w)
 		if (step->verb->run(w, step))
 			return;
 		if (step->last_of_line && step->verb->subject == KC_SUBJ_EXPECT) {
-			unclaimed(w);
+			kc_world_unclaimed(w);
 			kc_world_checkpoint(w);
 		}
 	}
@@ -421,11 +436,14 @@ static void close_books(struct kc_world *w)
 	for (unsigned qi = 0; qi < KC_QUEUES_MAX; qi++)
 		if (w->q[qi].made)
 			kc_world_reap(w, qi);
-	unclaimed(w);
-	if (w->lost)
+	kc_world_unclaimed(w);
+	if (!w->lost)
+		kc_world_settle(w);
+	if (w->lost) {
+		judge_loss_between(w);
 		return;
-	kc_world_settle(w);
-	if (w->cfg.mode == KC_MODE_SIM)
+	}
+	if (w->cfg.mode == KC_MODE_SIM && !kc_sched_quiesce(w->sched, w->cfg.timeout_ns))
 		kc_oracle_quiet(w->oracle);
 	for (unsigned qi = 0; qi < KC_QUEUES_MAX && !w->over; qi++) {
 		if (!w->q[qi].made)
@@ -434,8 +452,10 @@ static void close_books(struct kc_world *w)
 			return;
 		kc_world_reap(w, qi);
 	}
-	unclaimed(w);
+	kc_world_unclaimed(w);
 	kc_world_settle(w);
+	if (w->lost && !w->over)
+		judge_loss_between(w);
 	kc_oracle_finish(w->oracle);
 }
 
@@ -462,8 +482,13 @@ static void teardown(struct kc_world *w)
 		pause_here(w);
 	if (w->oracle && w->result->verdict >= KC_WARN)
 		kc_picture_failure(w);
-	if (w->oracle)
+	if (w->oracle) {
+		bool connected = w->cfg.be->connected;
+
 		kc_vmm_disconnect(&w->vmm);
+		if (connected && !w->lost)
+			kc_world_survives(w);
+	}
 	for (unsigned qi = 0; qi < KC_QUEUES_MAX; qi++) {
 		if (!w->q[qi].made)
 			continue;

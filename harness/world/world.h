@@ -85,6 +85,7 @@ struct kc_world {
 	bool driver_ok_held;		/* ...until the script says so */
 	bool session;			/* connected and negotiated as far as the script wants */
 	bool lost;			/* the connection is gone */
+	bool loss_judged;		/* its fate has been looked at */
 	bool loss_allowed;		/* ...and an expectation said it may */
 	bool over;			/* nothing more can be run */
 	/* Requests that the device refused, or answered wrongly, and no expectation has claimed. */
@@ -166,10 +167,14 @@ int kc_world_send_bytes(struct kc_world *w, const uint8_t *buf, size_t len,
 			const struct kc_handle *handles, unsigned nhandles);
 /* The connection is gone: acceptable (0) unless the process crashed or exited with an error (-1). */
 int kc_world_judge_loss(struct kc_world *w);
+/* After kickcall closed the connection: the process has not crashed (0), or a violation (-1). */
+int kc_world_survives(struct kc_world *w);
 /* GET_FEATURES is answered, or the connection is gone in an acceptable way: 0, else -1. */
 int kc_world_still_answers(struct kc_world *w);
 /* From here on `expect` counts anew. */
 void kc_world_checkpoint(struct kc_world *w);
+/* Requests that the device refused and no `expect status` has claimed are violations. */
+void kc_world_unclaimed(struct kc_world *w);
 /* The driver has written used_event or avail.flags: tells the oracle, and what the oracle takes back of
  * the calls due before the checkpoint is taken off there as well. */
 void kc_world_suppression(struct kc_world *w, unsigned qi);
