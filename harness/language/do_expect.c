@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <errno.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <backend/process.h>
 #include <coverage/clauses.h>
 #include <harness/language/verbs.h>
 #include <harness/world/blame.h>
@@ -345,19 +343,6 @@ int kc_world_judge_loss(struct kc_world *w)
 		return 0;
 	kc_blame_describe(w->cfg.be, how, sizeof(how));
 	kc_world_violate(w, "", "expected a close or a clean exit at the most, actual: %s", how);
-	w->over = true;
-	return -1;
-}
-
-/* A back-end must outlive its connection, or exit with status 0: 0, or -1 after a violation. */
-int kc_world_survives(struct kc_world *w)
-{
-	int status;
-
-	if (kc_blame_fate(w->cfg.be, &status) != KC_FATE_KILLED)
-		return 0;
-	kc_world_violate(w, "", "expected the back-end to survive the end of its connection, actual: it died "
-			 "of SIG%s", kc_signal_name(WTERMSIG(status)));
 	w->over = true;
 	return -1;
 }

@@ -7,7 +7,10 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <backend/process.h>
 #include <coverage/clauses.h>
+#include <harness/world/blame.h>
 #include <harness/world/world.h>
 
 static const struct kc_step *step_now(const struct kc_world *w)
@@ -128,3 +131,15 @@ int kc_world_outcome(struct kc_world *w, enum kc_outcome o, const char *what)
 	return -1;
 }
 
+/* A back-end must outlive its connection, or exit with status 0: 0, or -1 after a violation. */
+int kc_world_survives(struct kc_world *w)
+{
+	int status;
+
+	if (kc_blame_fate(w->cfg.be, &status) != KC_FATE_KILLED)
+		return 0;
+	kc_world_violate(w, "", "expected the back-end to survive the end of its connection, actual: it died "
+			 "of SIG%s", kc_signal_name(WTERMSIG(status)));
+	w->over = true;
+	return -1;
+}
