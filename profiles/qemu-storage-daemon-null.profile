@@ -10,4 +10,4 @@ ring-max  32768
 chain-max 1024
 quirk     never-polls SET_VRING_KICK without an fd leaves a ring that nothing looks at: no polling in libvhost-user
 quirk     quick a request is in flight for microseconds: qemu-storage-daemon-slow tells what happens to it
-known     qemu-storage-daemon-null.known
+known     qemu-storage-daemon.known

@@ -7,4 +7,4 @@ contents  pattern
 chain-max 1024
 quirk     never-polls SET_VRING_KICK without an fd leaves a ring that nothing looks at: no polling in libvhost-user
 quirk     quick a request is in flight for microseconds: qemu-storage-daemon-slow tells what happens to it
-known     qemu-storage-daemon-ro.known
+known     qemu-storage-daemon.known
