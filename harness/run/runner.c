@@ -649,7 +649,7 @@ int kc_runner_run(const struct kc_options *o, const struct kc_target *t, const s
 		  struct kc_report *rep, struct kc_err *err)
 {
 	struct runner *r = calloc(1, sizeof(*r));
-	struct sigaction act = { .sa_handler = on_signal }, old_int, old_term;
+	struct sigaction act = { .sa_handler = on_signal }, old_int, old_term, old_hup;
 	int64_t start = kc_clock_ns();
 	int ret;
 
@@ -661,6 +661,7 @@ int kc_runner_run(const struct kc_options *o, const struct kc_target *t, const s
 	*r = (struct runner){ .o = o, .t = t, .suite = suite, .rep = rep, .err = err };
 	sigaction(SIGINT, &act, &old_int);
 	sigaction(SIGTERM, &act, &old_term);
+	sigaction(SIGHUP, &act, &old_hup);
 	signal(SIGPIPE, SIG_IGN);
 	kc_progress_init(&r->progress, suite->ntests, o->verbose);
 	ret = set_up(r);
@@ -672,6 +673,7 @@ int kc_runner_run(const struct kc_options *o, const struct kc_target *t, const s
 	tear_down(r);
 	sigaction(SIGINT, &old_int, NULL);
 	sigaction(SIGTERM, &old_term, NULL);
+	sigaction(SIGHUP, &old_hup, NULL);
 	compact(rep);
 	rep->info.complete = !interrupted && !ret && rep->nresults == suite->ntests;
 	rep->info.duration_ms = (kc_clock_ns() - start) / 1000000;
