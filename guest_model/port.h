@@ -6,7 +6,8 @@
 #include <stdint.h>
 #include <kickcall/err.h>
 #include <kickcall/storage.h>
-#include <guest_model/split.h>
+#include <guest_model/chain.h>
+#include <sim/mem.h>
 
 /*
  * A port knows one device type: it turns a request's *shape* into a payload that the device accepts,

@@ -365,14 +365,14 @@ int kc_split_reap(struct kc_split *vq, struct kc_used *u)
 	if (ready > (uint16_t)(vq->published_idx - vq->used_idx))
 		return -EOVERFLOW;
 	*u = (struct kc_used){
-		.head = used_load32(vq, offset, __ATOMIC_RELAXED),
+		.id = used_load32(vq, offset, __ATOMIC_RELAXED),
 		.len = used_load32(vq, offset + 4, __ATOMIC_RELAXED),
 	};
 	vq->used_idx++;
-	if (u->head >= vq->size || vq->slots[u->head].state != CHAIN_PUBLISHED)
+	if (u->id >= vq->size || vq->slots[u->id].state != CHAIN_PUBLISHED)
 		return -EPROTO;
-	u->token = vq->slots[u->head].token;
-	free_chain(vq, u->head);
+	u->token = vq->slots[u->id].token;
+	free_chain(vq, u->id);
 	return 1;
 }
 
@@ -384,7 +384,7 @@ int kc_split_abandon(struct kc_split *vq, struct kc_used *u)
 
 		if (vq->slots[head].state == CHAIN_NONE)
 			continue;
-		*u = (struct kc_used){ .head = head, .token = vq->slots[head].token };
+		*u = (struct kc_used){ .id = head, .token = vq->slots[head].token };
 		free_chain(vq, head);
 		return 1;
 	}

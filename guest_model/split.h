@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <kickcall/ring.h>
+#include <guest_model/chain.h>
 #include <sim/mem.h>
 
 /*
@@ -14,22 +15,6 @@
  * It believes nothing the device says: an impossible used entry is an error to the caller and leaves
  * the driver's own books unchanged.
  */
-struct kc_seg {
-	uint64_t gpa;
-	uint32_t len;
-	bool write;			/* device-writable */
-};
-
-/* A request's buffers in chain order: readable ones first (VQ-SPLIT-DESC-DRV, 2.7.4.2). */
-struct kc_chain {
-	const struct kc_seg *segs;
-	unsigned nsegs;			/* > 0 */
-	bool indirect;			/* segments in one table, which takes one descriptor... */
-	unsigned ndirect;		/* ...after so many direct ones (VQ-INDIRECT-DEV-02); < nsegs */
-	bool flagged_table;		/* WRITE on the descriptor of the table (VQ-INDIRECT-DEV-01) */
-	bool unaligned_table;		/* the indirect table lies at an odd gpa (allowed: 2.7.5.3) */
-};
-
 struct kc_split_slot;			/* the driver's private record of a head */
 
 struct kc_split {
@@ -83,12 +68,7 @@ unsigned kc_split_publish(struct kc_split *vq);
 /* After publish: does the device want a kick (VQ-SPLIT-ANS-DRV-03..06)? Full barrier first, (C). */
 bool kc_split_kick_needed(struct kc_split *vq);
 
-struct kc_used {
-	uint32_t head;			/* as wide as the ring's field: an impossible one is shown whole */
-	uint32_t len;
-	void *token;
-};
-/* 1 and *u, 0 when there is none, -EPROTO for an impossible entry (u->head/len as read; the entry is
+/* 1 and *u, 0 when there is none, -EPROTO for an impossible entry (u->id/len as read; the entry is
  * skipped), -EOVERFLOW when used->idx is ahead of what was published (nothing is consumed). */
 int kc_split_reap(struct kc_split *vq, struct kc_used *u);
 /*
@@ -96,9 +76,6 @@ int kc_split_reap(struct kc_split *vq, struct kc_used *u);
  * *u (len 0), 0 when there is none left. Chains that were only added count too. Nothing but this and
  * kc_split_fini may follow.
  */
-int kc_split_abandon(struct kc_split *vq, struct kc_used *u);
-/* Takes a head in flight off the books without a used entry, in no order: 1 and *u (len 0), 0 when none
- * is left. For queues that are being given up. */
 int kc_split_abandon(struct kc_split *vq, struct kc_used *u);
 /* used->idx as the device last wrote it. */
 uint16_t kc_split_used_idx(const struct kc_split *vq);

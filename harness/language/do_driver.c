@@ -40,7 +40,7 @@ static enum added add_shape(struct kc_world *w, unsigned qi, const struct kc_sha
 		return ADD_OVER;
 	chain = (struct kc_chain){ .segs = r->segs, .nsegs = r->nsegs, .indirect = r->indirect,
 				   .ndirect = shape->direct, .flagged_table = shape->flagged_table };
-	ret = kc_split_add(&q->ring, &chain, r, &head);
+	ret = q->ring.ops->add(&q->ring, &chain, r, &head);
 	if (ret == 0) {
 		q->outstanding++;
 		kc_trace_text(&w->trace, KC_ACTOR_DRIVER, "request", r->what, "queue %u head %u", qi, head);
@@ -56,11 +56,12 @@ static enum added add_shape(struct kc_world *w, unsigned qi, const struct kc_sha
 static int publish(struct kc_world *w, unsigned qi)
 {
 	struct kc_world_queue *q = &w->q[qi];
-	unsigned n = kc_split_publish(&q->ring);
+	unsigned n = q->ring.ops->publish(&q->ring);
 
 	if (!n)
 		return 0;
-	kc_trace_value(&w->trace, KC_ACTOR_DRIVER, "avail-idx", q->ring.published_idx, "queue %u", qi);
+	kc_trace_value(&w->trace, KC_ACTOR_DRIVER, "avail-idx", q->ring.ops->published(&q->ring),
+		       "queue %u", qi);
 	kc_oracle_published(w->oracle, qi);
 	kc_sched_point(w->sched);
 	return 0;
@@ -108,16 +109,17 @@ KC_VERB(publish)
 }
 
 /* The ring's bytes that the driver owns must be the same after a refused add. */
-static uint64_t ring_digest(const struct kc_world *w, const struct kc_split *vq)
+static uint64_t ring_digest(const struct kc_world *w, const struct kc_ring *r)
 {
-	const uint8_t *desc = kc_mem_host(&w->mem, vq->desc, kc_desc_bytes(vq->size));
-	const uint8_t *avail = kc_mem_host(&w->mem, vq->avail, kc_avail_bytes(vq->size));
 	uint64_t sum = 14695981039346656037ull;
 
-	for (uint64_t i = 0; i < kc_desc_bytes(vq->size); i++)
-		sum = (sum ^ desc[i]) * 1099511628211ull;
-	for (uint64_t i = 0; i < kc_avail_bytes(vq->size); i++)
-		sum = (sum ^ avail[i]) * 1099511628211ull;
+	for (enum kc_area a = KC_AREA_DESC; a <= KC_AREA_DRIVER; a++) {
+		uint64_t bytes = r->ops->shape(r->config.size, a).bytes;
+		const uint8_t *area = kc_mem_host(&w->mem, r->config.area[a], bytes);
+
+		for (uint64_t i = 0; i < bytes; i++)
+			sum = (sum ^ area[i]) * 1099511628211ull;
+	}
 	return sum;
 }
 
@@ -175,27 +177,21 @@ KC_VERB(kick_if_needed)
 
 	if (!q)
 		return -1;
-	if (kc_split_kick_needed(&q->ring))
+	if (q->ring.ops->kick_needed(&q->ring))
 		kick(w, s->qi);
 	else
-		kc_trace_value(&w->trace, KC_ACTOR_DRIVER, "kick-suppressed", q->ring.published_idx,
-			       "queue %u", s->qi);
+		kc_trace_value(&w->trace, KC_ACTOR_DRIVER, "kick-suppressed",
+			       q->ring.ops->published(&q->ring), "queue %u", s->qi);
 	return 0;
 }
 
 /* --- Waiting ------------------------------------------------------------------------------------ */
 
-struct wait_used {
-	struct kc_world_queue *q;
-	unsigned n;
-};
-
-static bool n_are_used(void *arg)
+static bool one_is_used(void *arg)
 {
-	struct wait_used *x = arg;
-	uint16_t ready = (uint16_t)(kc_split_used_idx(&x->q->ring) - x->q->ring.used_idx);
+	const struct kc_ring *r = arg;
 
-	return ready >= x->n;
+	return r->ops->ready(r);
 }
 
 /* Reaps as it goes, so that n may be larger than the ring. */
@@ -205,11 +201,10 @@ int kc_world_wait_used(struct kc_world *w, unsigned qi, unsigned n)
 	char what[96];
 
 	for (unsigned done = 0; done < n && !w->over;) {
-		struct wait_used x = { q, 1 };
 		unsigned got;
 
 		snprintf(what, sizeof(what), "used entry %u of %u on queue %u", done + 1, n, qi);
-		if (kc_world_wait(w, n_are_used, &x, "", what))
+		if (kc_world_wait(w, one_is_used, &q->ring, "", what))
 			return -1;
 		got = kc_world_reap(w, qi);
 		done += got;
@@ -265,7 +260,7 @@ KC_VERB(wait_call)
 	while (q->outstanding && !w->over) {
 		kc_world_observe(w);
 		x.from = w->vmm.interrupts[s->qi];
-		there = kc_split_arm(&q->ring);
+		there = q->ring.ops->arm(&q->ring);
 		kc_world_suppression(w, s->qi);
 		kc_sched_point(w->sched);
 		snprintf(what, sizeof(what), "a call on queue %u with %u in flight", s->qi, q->outstanding);
@@ -297,10 +292,10 @@ KC_VERB(used_event)
 
 	if (!q)
 		return -1;
-	if (!q->ring.event_idx)
+	if (!q->ring.config.event_idx)
 		return kc_world_script_error(w, "used_event means nothing without event_idx");
 	v = (uint16_t)kc_world_num(w, &s->args[0].num, s->qi);
-	kc_split_set_used_event(&q->ring, v);
+	kc_split_set_used_event(&q->ring.split, v);
 	return suppression_written(w, s, "used-event", v);
 }
 
@@ -310,9 +305,9 @@ KC_VERB(no_interrupt)
 
 	if (!q)
 		return -1;
-	if (q->ring.event_idx)
+	if (q->ring.config.event_idx)
 		return kc_world_script_error(w, "no_interrupt must stay 0 with event_idx");
-	kc_split_set_no_interrupt(&q->ring, s->args[0].num.plus);
+	kc_split_set_no_interrupt(&q->ring.split, s->args[0].num.plus);
 	return suppression_written(w, s, "no-interrupt", (uint64_t)s->args[0].num.plus);
 }
 
@@ -322,11 +317,7 @@ KC_VERB(suppress_calls)
 
 	if (!q)
 		return -1;
-	/* With event_idx there is no off: the event farthest away is the one just passed. */
-	if (q->ring.event_idx)
-		kc_split_set_used_event(&q->ring, (uint16_t)(kc_split_used_idx(&q->ring) - 1));
-	else
-		kc_split_set_no_interrupt(&q->ring, true);
+	q->ring.ops->suppress(&q->ring);
 	return suppression_written(w, s, "suppress-calls", 1);
 }
 
@@ -336,6 +327,6 @@ KC_VERB(arm_calls)
 
 	if (!q)
 		return -1;
-	kc_split_arm(&q->ring);
+	q->ring.ops->arm(&q->ring);
 	return suppression_written(w, s, "arm-calls", 1);
 }

@@ -175,7 +175,7 @@ KC_VERB(expect_not_full)
 
 	if (!q)
 		return -1;
-	if (!q->ring.nfree)
+	if (!q->ring.ops->room(&q->ring))
 		kc_world_violate(w, "", "queue %u: expected free descriptors, actual none", s->qi);
 	return 0;
 }
@@ -321,10 +321,10 @@ KC_VERB(expect_kick_wanted)
 	used = kc_mem_host(&w->mem, q->config.used, kc_used_bytes(q->config.size));
 	flags = kc_ring_load16(used + KC_USED_FLAGS, __ATOMIC_RELAXED);
 	event = kc_ring_load16(used + kc_used_avail_event(q->config.size), __ATOMIC_RELAXED);
-	if (q->ring.event_idx && event != q->ring.published_idx)
+	if (q->ring.config.event_idx && event != q->ring.split.published_idx)
 		kc_world_violate(w, "", "queue %u is idle: expected avail_event %u, actual %u", s->qi,
-				 q->ring.published_idx, event);
-	if (!q->ring.event_idx && flags & VRING_USED_F_NO_NOTIFY)
+				 q->ring.split.published_idx, event);
+	if (!q->ring.config.event_idx && flags & VRING_USED_F_NO_NOTIFY)
 		kc_world_violate(w, "", "queue %u is idle: expected used.flags 0, actual %u", s->qi, flags);
 	return 0;
 }

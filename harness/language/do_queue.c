@@ -27,40 +27,40 @@ static int read_options(struct kc_world *w, const struct kc_arg *a, bool *opt)
 	return 0;
 }
 
-struct part {
-	uint64_t bytes, align;
-	enum kc_place place;
-	uint64_t *gpa;
-};
-
 /* least: at an odd multiple of its alignment, since the allocator gives more than it is asked for. */
-static int place_part(struct kc_world *w, const struct part *p, bool least)
+static int place_area(struct kc_world *w, struct kc_area_shape shape, enum kc_place place, bool least,
+		      uint64_t *gpa)
 {
-	uint64_t bytes = (p->bytes + p->align - 1) / p->align * p->align;
+	uint64_t bytes = (shape.bytes + shape.align - 1) / shape.align * shape.align;
 	int ret;
 
-	if (!least || p->place == KC_PLACE_REGION_END)
-		return kc_mem_alloc(&w->mem, bytes, p->align, p->place, p->gpa);
-	ret = kc_mem_alloc(&w->mem, bytes + p->align, 2 * p->align, p->place, p->gpa);
-	*p->gpa += p->align;
+	if (!least || place == KC_PLACE_REGION_END)
+		return kc_mem_alloc(&w->mem, bytes, shape.align, place, gpa);
+	ret = kc_mem_alloc(&w->mem, bytes + shape.align, 2 * shape.align, place, gpa);
+	*gpa += shape.align;
 	return ret;
 }
 
-/* Alignments are what the specification demands (VQ-SPLIT-LAYOUT-01). The used ring has 6 + 8 * size
- * bytes, so that two bytes of its region are left behind it. */
-static int place_ring(struct kc_world *w, struct kc_queue_config *c, const bool *opt)
+static enum kc_place place_of(enum kc_area area, const bool *opt)
 {
-	const struct part parts[] = {
-		{ kc_desc_bytes(c->size), KC_DESC_ALIGN, opt[OPT_TABLE_AT_END] ? KC_PLACE_REGION_END :
-		  opt[OPT_APART] ? KC_PLACE_LOW : KC_PLACE_ANY, &c->desc },
-		{ kc_avail_bytes(c->size), KC_AVAIL_ALIGN, opt[OPT_AVAIL_AT_END] ? KC_PLACE_REGION_END :
-		  KC_PLACE_ANY, &c->avail },
-		{ kc_used_bytes(c->size), KC_USED_ALIGN, opt[OPT_REGION_END] ? KC_PLACE_REGION_END :
-		  KC_PLACE_ANY, &c->used },
+	static const unsigned at_end[KC_AREAS] = {
+		[KC_AREA_DESC] = OPT_TABLE_AT_END, [KC_AREA_DRIVER] = OPT_AVAIL_AT_END,
+		[KC_AREA_DEVICE] = OPT_REGION_END,
 	};
 
-	for (unsigned i = 0; i < sizeof(parts) / sizeof(*parts); i++)
-		if (place_part(w, &parts[i], opt[OPT_LEAST_ALIGNED]))
+	if (opt[at_end[area]])
+		return KC_PLACE_REGION_END;
+	return area == KC_AREA_DESC && opt[OPT_APART] ? KC_PLACE_LOW : KC_PLACE_ANY;
+}
+
+/* Alignments are what the specification demands. A split used ring has 6 + 8 * size bytes, so that two
+ * bytes of its region are left behind it. */
+static int place_ring(struct kc_world *w, const struct kc_ring_ops *layout, struct kc_ring_config *c,
+		      const bool *opt)
+{
+	for (enum kc_area a = KC_AREA_DESC; a < KC_AREAS; a++)
+		if (place_area(w, layout->shape(c->size, a), place_of(a, opt), opt[OPT_LEAST_ALIGNED],
+			       &c->area[a]))
 			return kc_world_stop(w, KC_ERROR, "no guest memory for a ring of %u", c->size);
 	return 0;
 }
@@ -129,68 +129,72 @@ int kc_world_stop_queue(struct kc_world *w, unsigned qi, uint32_t *base)
 	return 0;
 }
 
-/* A queue that is stopped can be made anew. Its old memory stays as it is, for the oracle to watch. */
-static void forget_queue(struct kc_world *w, struct kc_world_queue *q)
+/* Is there such a queue, and may it be this large? 0 or -1. */
+static int check_queue(struct kc_world *w, unsigned qi, unsigned size)
 {
-	struct kc_used u;
-
-	while (kc_split_abandon(&q->ring, &u))
-		w->port->ops->release(w->port, u.token);
-	kc_split_fini(&q->ring);
-	*q = (struct kc_world_queue){ .seen_interrupts = q->seen_interrupts,
-				      .seen_errors = q->seen_errors };
-}
-
-static int make(struct kc_world *w, const struct kc_step *s, uint16_t from, const struct kc_arg *rest)
-{
-	unsigned qi = (unsigned)s->args[0].num.plus, size = (unsigned)s->args[1].num.plus;
-	struct kc_world_queue *q = &w->q[qi % KC_QUEUES_MAX];
-	bool opt[OPT_COUNT] = { false };
-	struct kc_split_config ring;
-	int ret;
-
-	if (kc_world_session(w) || read_options(w, rest, opt))
-		return -1;
 	if (qi >= KC_QUEUES_MAX || w->vmm.q[qi].started)
 		return kc_world_script_error(w, "queue %u %s", qi, qi < KC_QUEUES_MAX ?
 					     "is running" : "is out of range");
-	if (q->made)
-		forget_queue(w, q);
 	if (w->vmm.queues_max && qi >= w->vmm.queues_max)
 		return kc_world_stop(w, KC_SKIP, "needs queue %u, and the back-end has %u", qi,
 				     (unsigned)w->vmm.queues_max);
 	if (w->cfg.ring_max && size > w->cfg.ring_max)
 		return kc_world_stop(w, KC_SKIP, "needs a ring of %u, and the back-end takes %u", size,
 				     w->cfg.ring_max);
-	q->config = (struct kc_queue_config){
-		.size = size, .base = from, .no_first_kick = opt[OPT_UNKICKED],
-		.no_call = opt[OPT_NO_CALL], .no_kick_fd = opt[OPT_NO_KICK_FD],
-		.leave_disabled = opt[OPT_DISABLED],
-	};
-	if (place_ring(w, &q->config, opt))
+	return 0;
+}
+
+static int make_ring(struct kc_world *w, unsigned qi, const struct kc_ring_ops *layout,
+		     struct kc_ring_config *c, const bool *opt)
+{
+	int ret;
+
+	c->event_idx = w->vmm.driver_features & KC_BIT(VIRTIO_RING_F_EVENT_IDX);
+	c->in_order = w->vmm.driver_features & KC_BIT(VIRTIO_F_IN_ORDER);
+	if (place_ring(w, layout, c, opt))
 		return -1;
-	ring = (struct kc_split_config){
-		.size = size, .desc = q->config.desc, .avail = q->config.avail, .used = q->config.used,
-		.from = from, .event_idx = w->vmm.driver_features & KC_BIT(VIRTIO_RING_F_EVENT_IDX),
+	ret = kc_ring_init(&w->q[qi].ring, layout, &w->mem, c);
+	return ret ? kc_world_script_error(w, "a %s ring of size %u: %s", layout->name, c->size,
+					   strerror(-ret)) : 0;
+}
+
+/* A queue that is stopped can be made anew. */
+static int make(struct kc_world *w, const struct kc_step *s, uint32_t from, const struct kc_arg *rest)
+{
+	unsigned qi = (unsigned)s->args[0].num.plus, size = (unsigned)s->args[2].num.plus;
+	const struct kc_ring_ops *layout = kc_ring_layout(s->args[1].word);
+	struct kc_world_queue *q = &w->q[qi % KC_QUEUES_MAX];
+	struct kc_ring_config ring = { .size = size, .from = from };
+	bool opt[OPT_COUNT] = { false };
+
+	if (!layout)
+		return kc_world_script_error(w, "there is no ring layout '%s'", s->args[1].word);
+	if (kc_world_session(w) || read_options(w, rest, opt) || check_queue(w, qi, size))
+		return -1;
+	kc_world_forget_queue(w, qi);
+	if (make_ring(w, qi, layout, &ring, opt))
+		return -1;
+	q->config = (struct kc_queue_config){
+		.size = size, .base = layout->base(size, from), .desc = ring.area[KC_AREA_DESC],
+		.avail = ring.area[KC_AREA_DRIVER], .used = ring.area[KC_AREA_DEVICE],
+		.no_first_kick = opt[OPT_UNKICKED], .no_call = opt[OPT_NO_CALL],
+		.no_kick_fd = opt[OPT_NO_KICK_FD], .leave_disabled = opt[OPT_DISABLED],
 	};
-	ret = kc_split_init(&q->ring, &w->mem, &ring);
-	if (ret)
-		return kc_world_script_error(w, "a split ring of size %u: %s", size, strerror(-ret));
 	q->made = true;
-	q->seen_used_idx = from;
-	q->mark.used_idx = from;
+	q->seen_used_idx = (uint16_t)from;
+	q->mark.used_idx = (uint16_t)from;
 	w->driver_ok_held |= opt[OPT_BEFORE_DRIVER_OK];
 	return opt[OPT_LATER] ? 0 : kc_world_start_queue(w, qi);
 }
 
 KC_VERB(queue)
 {
-	return make(w, s, (uint16_t)s->args[2].num.plus, &s->args[3]);
+	return make(w, s, (uint32_t)s->args[3].num.plus, &s->args[4]);
 }
 
 KC_VERB(queue_sized)
 {
-	return make(w, s, 0, &s->args[2]);
+	return make(w, s, 0, &s->args[3]);
 }
 
 struct kc_world_queue *kc_world_queue(struct kc_world *w, unsigned qi)
@@ -203,21 +207,21 @@ struct kc_world_queue *kc_world_queue(struct kc_world *w, unsigned qi)
 
 int64_t kc_world_num(struct kc_world *w, const struct kc_num *n, unsigned qi)
 {
-	struct kc_split *vq = &w->q[qi].ring;
+	const struct kc_ring *r = &w->q[qi].ring;
 	uint32_t max, limit;
 
 	if (n->base != KC_NUM_CONST && n->base != KC_NUM_QUEUE_NUM && !kc_world_queue(w, qi))
 		return 0;
 	switch (n->base) {
 	case KC_NUM_USED_IDX:
-		return (uint16_t)(kc_split_used_idx(vq) + n->plus);
+		return (uint16_t)(kc_split_used_idx(&r->split) + n->plus);
 	case KC_NUM_AVAIL_IDX:
-		return (uint16_t)(vq->published_idx + n->plus);
+		return (uint16_t)(r->split.published_idx + n->plus);
 	case KC_NUM_MAX:
 		/* The longest chain that ring, device and back-end allow. */
 		limit = w->port && w->port->ops->max_descriptors ? w->port->ops->max_descriptors(w->port) : 0;
 		max = w->cfg.chain_max ? w->cfg.chain_max : 1024;
-		max = vq->size < max ? vq->size : max;
+		max = r->config.size < max ? r->config.size : max;
 		return (limit && limit < max ? limit : max) + n->plus;
 	case KC_NUM_QUEUE_NUM:
 		return (int64_t)w->vmm.queues_max + n->plus;

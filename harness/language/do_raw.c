@@ -101,7 +101,7 @@ KC_VERB(raw_desc)
 	if (!q || read_desc(w, s, &d))
 		return -1;
 	kc_oracle_by_hand(w->oracle, s->qi);
-	return written(w, s, kc_raw_desc(&q->ring, (uint32_t)s->args[0].num.plus, d), "desc", d.addr);
+	return written(w, s, kc_raw_desc(&q->ring.split, (uint32_t)s->args[0].num.plus, d), "desc", d.addr);
 }
 
 KC_VERB(raw_table)
@@ -122,7 +122,7 @@ KC_VERB(raw_offer)
 	struct kc_world_queue *q = raw_queue(w, s);
 	uint16_t head = (uint16_t)s->args[0].num.plus;
 
-	if (!q || written(w, s, kc_raw_offer(&q->ring, head), "offer", head))
+	if (!q || written(w, s, kc_raw_offer(&q->ring.split, head), "offer", head))
 		return -1;
 	kc_oracle_published(w->oracle, s->qi);
 	kc_sched_point(w->sched);
@@ -137,7 +137,7 @@ KC_VERB(raw_avail_idx)
 	if (!q)
 		return -1;
 	v = (uint16_t)kc_world_num(w, &s->args[0].num, s->qi);
-	if (written(w, s, kc_raw_avail_idx(&q->ring, v), "avail.idx", v))
+	if (written(w, s, kc_raw_avail_idx(&q->ring.split, v), "avail.idx", v))
 		return -1;
 	kc_oracle_published(w->oracle, s->qi);
 	kc_sched_point(w->sched);
@@ -154,7 +154,7 @@ KC_VERB(raw_avail_idx)
 		if (!q)									\
 			return -1;							\
 		v = (type)kc_world_num(w, &s->args[0].num, s->qi);			\
-		return written(w, s, writer(&q->ring, v), name, v);			\
+		return written(w, s, writer(&q->ring.split, v), name, v);			\
 	}
 
 RAW_FIELD(raw_used_idx, kc_raw_used_idx, "used.idx", uint16_t)
@@ -167,7 +167,7 @@ KC_VERB(raw_avail_flags)
 	struct kc_world_queue *q = kc_world_queue(w, s->qi);
 	uint16_t v = (uint16_t)s->args[0].num.plus;
 
-	if (!q || written(w, s, kc_raw_avail_flags(&q->ring, v), "avail.flags", v))
+	if (!q || written(w, s, kc_raw_avail_flags(&q->ring.split, v), "avail.flags", v))
 		return -1;
 	kc_ring_fence();
 	kc_world_suppression(w, s->qi);
@@ -182,7 +182,7 @@ KC_VERB(raw_used_event)
 	if (!q)
 		return -1;
 	v = (uint16_t)kc_world_num(w, &s->args[0].num, s->qi);
-	if (written(w, s, kc_raw_used_event(&q->ring, v), "avail.used_event", v))
+	if (written(w, s, kc_raw_used_event(&q->ring.split, v), "avail.used_event", v))
 		return -1;
 	kc_ring_fence();
 	kc_world_suppression(w, s->qi);
@@ -194,7 +194,7 @@ KC_VERB(raw_avail_ring)
 	struct kc_world_queue *q = raw_queue(w, s);
 	uint16_t v = (uint16_t)s->args[1].num.plus;
 
-	return q ? written(w, s, kc_raw_avail_ring(&q->ring, (uint32_t)s->args[0].num.plus, v),
+	return q ? written(w, s, kc_raw_avail_ring(&q->ring.split, (uint32_t)s->args[0].num.plus, v),
 			   "avail.ring", v) : -1;
 }
 
@@ -203,6 +203,6 @@ KC_VERB(raw_used_ring)
 	struct kc_world_queue *q = raw_queue(w, s);
 	uint32_t id = (uint32_t)s->args[1].num.plus, len = (uint32_t)s->args[2].num.plus;
 
-	return q ? written(w, s, kc_raw_used_ring(&q->ring, (uint32_t)s->args[0].num.plus, id, len),
+	return q ? written(w, s, kc_raw_used_ring(&q->ring.split, (uint32_t)s->args[0].num.plus, id, len),
 			   "used.ring", id) : -1;
 }

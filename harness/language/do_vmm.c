@@ -46,25 +46,13 @@ KC_VERB(session)
 /* The connection is gone or will be: rings and requests with it. */
 static void forget_session(struct kc_world *w)
 {
-	struct kc_used u;
-
 	if (w->port)
 		kc_world_unclaimed(w);
 	w->session = w->driver_ok_due = w->driver_ok_held = false;
 	w->held_len = 0;
 	w->lost = w->loss_judged = false;
-	for (unsigned qi = 0; qi < KC_QUEUES_MAX; qi++) {
-		struct kc_world_queue *q = &w->q[qi];
-
-		if (!q->made)
-			continue;
-		while (kc_split_abandon(&q->ring, &u))
-			w->port->ops->release(w->port, u.token);
-		kc_split_fini(&q->ring);
-		/* The machine's counters go on. */
-		*q = (struct kc_world_queue){ .seen_interrupts = q->seen_interrupts,
-					      .seen_errors = q->seen_errors };
-	}
+	for (unsigned qi = 0; qi < KC_QUEUES_MAX; qi++)
+		kc_world_forget_queue(w, qi);
 	if (w->port)
 		w->port->ops->close(w->port);
 	w->port = NULL;

@@ -15,7 +15,7 @@
  * A script is parsed once per variant: `$name` is replaced by text before the line is read, so that
  * a variant may change anything a line can say.
  */
-#define KC_ARGS_MAX	4
+#define KC_ARGS_MAX	5
 #define KC_NEEDS_MAX	16
 #define KC_VARS_MAX	6
 #define KC_TOKENS_MAX	96

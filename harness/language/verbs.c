@@ -14,13 +14,13 @@
 #define E KC_SUBJ_EXPECT
 
 const struct kc_verb kc_verbs[] = {
-	{ Q, "<n> split size <n> from <n> <*>", kc_do_queue,
-	  "make and start a queue whose indices begin at N; options: later (do not start), disabled, "
+	{ Q, "<n> <w> size <n> from <n> <*>", kc_do_queue,
+	  "make and start a queue of that layout (split) whose indices begin at N; options: later (do not start), disabled, "
 	  "unkicked, no-call, no-kick-fd, before-driver-ok (DRIVER_OK waits for `vmm driver ok`), apart "
 	  "(the table in another region), least-aligned, and "
 	  "at-region-end (the used ring), avail-at-region-end or table-at-region-end. A queue that is "
 	  "stopped is made anew, in other memory" },
-	{ Q, "<n> split size <n> <*>", kc_do_queue_sized, "the same from index 0" },
+	{ Q, "<n> <w> size <n> <*>", kc_do_queue_sized, "the same from index 0" },
 
 	{ KC_SUBJ_REPEAT, "<n>", kc_do_repeat, "run the lines up to `end` N times" },
 	{ KC_SUBJ_END, "", kc_do_end, "ends repeat" },

@@ -242,17 +242,18 @@ static void impossible_entry(struct kc_world *w, unsigned qi, int ret, const str
 	w->over = ret == -EOVERFLOW;	/* nothing can be taken any more */
 	if (w->over)
 		kc_world_violate(w, "VQ-SPLIT-USED-03", "queue %u: used idx %u is ahead of avail idx %u", qi,
-				 kc_split_used_idx(&w->q[qi].ring), w->q[qi].ring.published_idx);
+				 kc_split_used_idx(&w->q[qi].ring.split),
+				 w->q[qi].ring.split.published_idx);
 	else
 		kc_world_violate(w, "VQ-SPLIT-USED-02", "queue %u: the driver cannot make sense of used entry "
-				 "id %u len %u", qi, u->head, u->len);
+				 "id %u len %u", qi, u->id, u->len);
 }
 
 static bool reap_one(struct kc_world *w, unsigned qi)
 {
 	struct kc_world_queue *q = &w->q[qi];
 	struct kc_used u = { 0 };
-	int ret = kc_split_reap(&q->ring, &u);
+	int ret = q->ring.ops->reap(&q->ring, &u);
 
 	if (ret == 0)
 		return false;
@@ -262,7 +263,7 @@ static bool reap_one(struct kc_world *w, unsigned qi)
 		return ret == -EPROTO;
 	}
 	judge_request(w, u.token, &u);
-	kc_oracle_reaped(w->oracle, qi, u.head);
+	kc_oracle_reaped(w->oracle, qi, u.id);
 	w->port->ops->release(w->port, u.token);
 	q->outstanding--;
 	q->reaped++;
@@ -277,6 +278,21 @@ unsigned kc_world_reap(struct kc_world *w, unsigned qi)
 	while (reap_one(w, qi))
 		n++;
 	return n;
+}
+
+void kc_world_forget_queue(struct kc_world *w, unsigned qi)
+{
+	struct kc_world_queue *q = &w->q[qi];
+	struct kc_used u;
+
+	if (!q->made)
+		return;
+	while (q->ring.ops->abandon(&q->ring, &u))
+		w->port->ops->release(w->port, u.token);
+	kc_ring_fini(&q->ring);
+	/* The machine's counters go on. */
+	*q = (struct kc_world_queue){ .seen_interrupts = q->seen_interrupts,
+				      .seen_errors = q->seen_errors };
 }
 
 void kc_world_checkpoint(struct kc_world *w)
@@ -476,8 +492,6 @@ static void pause_here(const struct kc_world *w)
 
 static void teardown(struct kc_world *w)
 {
-	struct kc_used u;
-
 	if (w->cfg.pause_on_fail && w->result->verdict == KC_FAIL)
 		pause_here(w);
 	if (w->oracle && w->result->verdict >= KC_WARN)
@@ -489,13 +503,8 @@ static void teardown(struct kc_world *w)
 		if (connected && !w->lost)
 			kc_world_survives(w);
 	}
-	for (unsigned qi = 0; qi < KC_QUEUES_MAX; qi++) {
-		if (!w->q[qi].made)
-			continue;
-		while (kc_split_abandon(&w->q[qi].ring, &u))
-			w->port->ops->release(w->port, u.token);
-		kc_split_fini(&w->q[qi].ring);
-	}
+	for (unsigned qi = 0; qi < KC_QUEUES_MAX; qi++)
+		kc_world_forget_queue(w, qi);
 	if (w->port)
 		w->port->ops->close(w->port);
 	w->cfg.be->watch = NULL;

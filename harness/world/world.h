@@ -7,7 +7,7 @@
 #include <guest_model/driver.h>
 #include <guest_model/port.h>
 #include <guest_model/raw.h>
-#include <guest_model/split.h>
+#include <guest_model/ring.h>
 #include <harness/language/script.h>
 #include <harness/oracle/oracle.h>
 #include <harness/report/result.h>
@@ -47,7 +47,7 @@ struct kc_world_config {
 
 struct kc_world_queue {
 	bool made;
-	struct kc_split ring;
+	struct kc_ring ring;
 	struct kc_queue_config config;
 	bool raw;			/* the script has written into it by hand */
 	bool full;			/* fill met -ENOSPC */
@@ -145,6 +145,9 @@ bool kc_world_read_only(const struct kc_world *w);
 uint64_t kc_world_features(struct kc_world *w);
 /* The queue of the step, which must have been made; NULL after a script error. */
 struct kc_world_queue *kc_world_queue(struct kc_world *w, unsigned qi);
+/* Gives a queue's requests back to the port, and the queue up. Its memory stays as it is, for the oracle
+ * to watch. One that was not made is left alone. */
+void kc_world_forget_queue(struct kc_world *w, unsigned qi);
 /* Lets the others run until nothing can (sim), or the peer had a fair chance (live). */
 void kc_world_settle(struct kc_world *w);
 /* Waits for pred. 0; -1 when it cannot come any more: the world then knows why (proved, lost, or

@@ -128,7 +128,7 @@ static void offer(void **state)
 	guest_device_write(&t.g, t.c.used + 4 + 24, used, sizeof(used));
 	guest_device_write(&t.g, t.c.used + 2, "\0\0", 2);
 	assert_int_equal(kc_split_reap(&t.vq, &u), -EPROTO);
-	assert_int_equal(u.head, 3);
+	assert_int_equal(u.id, 3);
 	assert_int_equal(u.len, 9);
 	ring_close(&t);
 }

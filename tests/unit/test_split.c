@@ -224,7 +224,7 @@ static void heads_in_mixed_order(void **state)
 	for (int i = 0; i < 4; i++) {
 		device_uses(&t, 2 * order[i], 0);
 		assert_int_equal(kc_split_reap(&t.vq, &u), 1);
-		assert_int_equal(u.head, 2 * order[i]);
+		assert_int_equal(u.id, 2 * order[i]);
 		assert_ptr_equal(u.token, &t.tokens[order[i]]);
 	}
 	assert_int_equal(kc_split_in_flight(&t.vq), 0);
@@ -455,7 +455,7 @@ static void run_one(struct ring *t, int *token)
 	device_uses(t, head, 1);
 	assert_int_equal(kc_split_reap(&t->vq, &u), 1);
 	assert_ptr_equal(u.token, token);
-	assert_int_equal(u.head, head);
+	assert_int_equal(u.id, head);
 	assert_int_equal(u.len, 1);
 }
 
@@ -512,7 +512,7 @@ static void largest_ring_full(void **state)
 		device_put16(&t, t.c.used + 2, t.dev_used);
 		for (unsigned i = 0; i < 32768; i++) {
 			assert_int_equal(kc_split_reap(&t.vq, &u), 1);
-			assert_int_equal(u.head, 32767 - i);
+			assert_int_equal(u.id, 32767 - i);
 		}
 		assert_int_equal(kc_split_reap(&t.vq, &u), 0);
 	}
@@ -541,7 +541,7 @@ static void reap_believes_nothing(void **state)
 		kc_split_publish(&t.vq);
 		device_uses(&t, impossible[i], 0x1234);
 		assert_int_equal(kc_split_reap(&t.vq, &u), -EPROTO);
-		assert_int_equal(u.head, impossible[i]);
+		assert_int_equal(u.id, impossible[i]);
 		assert_int_equal(u.len, 0x1234);
 		assert_null(u.token);
 		assert_int_equal(kc_split_reap(&t.vq, &u), 0);
@@ -595,7 +595,7 @@ static void pending_head_is_not_in_flight(void **state)
 	assert_int_equal(add(&t, one, 1, &t, &second), 0);
 	device_uses(&t, second, 0);
 	assert_int_equal(kc_split_reap(&t.vq, &u), -EPROTO);
-	assert_int_equal(u.head, second);
+	assert_int_equal(u.id, second);
 	ring_close(&t);
 }
 
