@@ -70,7 +70,7 @@ static void tell_oracle(struct kc_world *w, unsigned qi)
 	const struct kc_world_queue *q = &w->q[qi];
 	struct kc_oracle_queue oq = {
 		.size = q->config.size, .desc = q->config.desc, .avail = q->config.avail,
-		.used = q->config.used, .avail_base = (uint16_t)q->config.base,
+		.used = q->config.used, .base = q->config.base, .packed = q->ring.ops->packed,
 		.event_idx = w->vmm.driver_features & KC_BIT(VIRTIO_RING_F_EVENT_IDX),
 		.indirect = w->vmm.driver_features & KC_BIT(VIRTIO_RING_F_INDIRECT_DESC),
 		.in_order = w->vmm.driver_features & KC_BIT(VIRTIO_F_IN_ORDER),

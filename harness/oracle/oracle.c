@@ -249,7 +249,7 @@ void kc_oracle_kicked(struct kc_oracle *o, unsigned qi)
 	if (!q)
 		return;
 	q->kicks++;
-	q->kicked_idx = q->avail_idx;
+	q->kicked_pos = q->offered_pos;
 }
 
 void kc_oracle_called(struct kc_oracle *o, unsigned qi, uint64_t n)
@@ -471,7 +471,8 @@ void kc_oracle_view(const struct kc_oracle *o, unsigned qi, struct kc_oracle_vie
 		return;
 	*v = (struct kc_oracle_view){
 		.started = q->started, .enabled = q->enabled, .malformed = q->malformed,
-		.offered = q->offered, .used = q->used, .used_idx = q->used_idx, .calls = q->calls,
+		.offered = q->offered, .used = q->used,
+		.used_idx = q->layout ? q->layout->show(q, q->used_pos) : 0, .calls = q->calls,
 		.kicks = q->kicks, .errors = q->errors, .call_due = q->notify.due,
 		.calls_due = q->notify.dues, .calls_spurious = q->notify.spurious,
 	};

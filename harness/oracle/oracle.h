@@ -37,8 +37,9 @@ void kc_oracle_free(struct kc_oracle *o);
 
 struct kc_oracle_queue {
 	uint32_t size;
-	uint64_t desc, avail, used;	/* gpa */
-	uint16_t avail_base;		/* next available index of the device */
+	uint64_t desc, avail, used;	/* gpa; packed: descriptor ring, driver area, device area */
+	uint32_t base;			/* where the device begins, as SET_VRING_BASE says it */
+	bool packed;			/* layout */
 	bool event_idx;			/* negotiated */
 	bool indirect;			/* negotiated */
 	bool in_order;			/* negotiated */
@@ -64,9 +65,9 @@ void kc_oracle_malformed(struct kc_oracle *o, unsigned qi);
 /* A device reset was acknowledged: as if every queue had stopped, with no base known. */
 void kc_oracle_reset(struct kc_oracle *o);
 
-/* The driver moved avail->idx (and what it names is in memory). */
+/* The driver has published (and what it published is in memory). */
 void kc_oracle_published(struct kc_oracle *o, unsigned qi);
-/* The driver wrote used_event or avail->flags, and its full barrier has passed. */
+/* The driver wrote what it wants of calls, and its full barrier has passed. */
 void kc_oracle_suppression(struct kc_oracle *o, unsigned qi);
 /* A kick reached the eventfd. */
 void kc_oracle_kicked(struct kc_oracle *o, unsigned qi);
@@ -97,7 +98,7 @@ struct kc_oracle_view {
 	bool malformed;			/* the driver broke the ring's rules since start */
 	uint64_t offered;		/* chains since start */
 	uint64_t used;			/* used entries since start */
-	uint16_t used_idx;		/* as last seen in memory */
+	uint16_t used_idx;		/* as last seen; packed: next slot, wrap counter in bit 15 */
 	uint64_t calls;			/* signals since start */
 	uint64_t kicks;
 	uint64_t errors;		/* error eventfd signals */

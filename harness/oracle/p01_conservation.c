@@ -2,16 +2,16 @@
 /*
  * Point 1, conservation: each offered chain is used exactly once before its head is offered again.
  *
- * An id that is not in flight, or not any more, is VQ-SPLIT-USED-02, on a malformed ring too: what
+ * An id that is not in flight, or not any more, is KC_RULE_USED_ID, on a malformed ring too: what
  * was never offered can never be completed. (An entry that holds what it held before is not
  * judged here but by point 5.)
  *
  * A chain that never comes back is judged where that is proved:
  * - when a queue was stopped and its base says that the chain was taken: VU-MSG-GETBASE-02;
- * - in sim, when nothing can run any more. A chain offered later came back: VQ-SPLIT-USED-02. A
+ * - in sim, when nothing can run any more. A chain offered later came back: KC_RULE_USED_ID. A
  *   kick came after it was published: VU-RING-STATE-04, a started and enabled ring is processed.
  *   None came because the device had said that it wants none, or has rewritten since what it wants
- *   (it must then look again): VQ-SPLIT-ANS-DEV-06, with VQ-SPLIT-USED-02 since the chain is lost
+ *   (it must then look again): KC_RULE_LOOK_AGAIN, with KC_RULE_USED_ID since the chain is lost
  *   whatever the reason. It lay in the ring at the start: VU-RING-START-03. A kick was due and the
  *   driver gave none: nothing is wrong with the device.
  */
@@ -23,12 +23,12 @@ static void entry_used(struct kc_oracle *o, struct kc_watch_queue *q, const stru
 		return;
 	q->lost.told = q->serial;	/* one accusation: what it stands for is not lost besides */
 	if (u->again)
-		kc_accuse(o, "VQ-SPLIT-USED-02",
+		kc_accuse(o, kc_rule_clause(KC_RULE_USED_ID, q->layout),
 			  "queue %u: used entry %u names head %u, expected a head in "
 			  "flight, and this one was used already and not offered since",
 			  q->qi, u->idx, u->id);
 	else
-		kc_accuse(o, "VQ-SPLIT-USED-02",
+		kc_accuse(o, kc_rule_clause(KC_RULE_USED_ID, q->layout),
 			  "queue %u: used entry %u names id %u (len %u), expected one "
 			  "of the %llu heads in flight",
 			  q->qi, u->idx, u->id, u->len, (unsigned long long)q->inflight);
@@ -38,18 +38,17 @@ static void entry_used(struct kc_oracle *o, struct kc_watch_queue *q, const stru
 static void queue_stopped(struct kc_oracle *o, struct kc_watch_queue *q, int64_t base)
 {
 	const struct kc_watch_chain *c = q->first;
-	uint16_t left;
 
 	if (base < 0 || !c || !kc_watch_owes(o, q) || c->serial <= q->lost.told ||
 	    o->grammar.acked & KC_BIT(KC_PF_GET_VRING_BASE_INFLIGHT))
 		return;
-	left = q->avail_idx - (uint16_t)base;
-	if ((uint16_t)(q->avail_idx - c->idx) <= left)
+	if (kc_watch_distance(q, c->pos, q->offered_pos) <=
+	    kc_watch_distance(q, q->layout->base_pos(q, (uint32_t)base), q->offered_pos))
 		return;
 	kc_accuse(o, "VU-MSG-GETBASE-02",
 		  "queue %u: stopped with base %u, expected every chain before it to "
-		  "be used, and head %u (available idx %u) is not",
-		  q->qi, (uint16_t)base, c->head, c->idx);
+		  "be used, and head %u (%s %u) is not",
+		  q->qi, (uint16_t)base, c->head, q->layout->place_name, c->idx);
 }
 
 static bool was_kicked(const struct kc_watch_queue *q, const struct kc_watch_chain *c)
@@ -62,34 +61,34 @@ static bool was_kicked(const struct kc_watch_queue *q, const struct kc_watch_cha
 /* Has the device rewritten its wish since the chain was published? */
 static bool wish_moved(const struct kc_watch_queue *q, const struct kc_watch_chain *c)
 {
-	uint64_t off = q->cfg.event_idx ? kc_used_avail_event(q->cfg.size) : KC_USED_FLAGS;
+	struct kc_wish now = q->layout->kick_wish(q);
 
-	return q->used_host && kc_ring_load16(q->used_host + off, __ATOMIC_RELAXED) != c->asked;
+	return now.kind != c->asked.kind || now.pos != c->asked.pos;
 }
 
 static void not_kicked(struct kc_oracle *o, struct kc_watch_queue *q,
 		       const struct kc_watch_chain *c)
 {
+	char wish[96];
+
 	if (c->at_start || c->serial <= q->lost.serial_void) {
 		kc_accuse(o, "VU-RING-START-03",
-			  "queue %u: head %u (available idx %u) was in the ring when it "
+			  "queue %u: head %u (%s %u) was in the ring when it "
 			  "was started, expected it to be used without a kick, and nothing can run "
 			  "any more",
-			  q->qi, c->head, c->idx);
+			  q->qi, c->head, q->layout->place_name, c->idx);
 		return;
 	}
 	if (c->kick_due && !wish_moved(q, c))
 		return;
-	kc_accuse(o, "VQ-SPLIT-ANS-DEV-06",
-		  "queue %u: head %u (available idx %u) was published while %s was "
-		  "%u, which asks for no kick, expected the device to look again before it sleeps, "
-		  "and nothing can run any more",
-		  q->qi, c->head, c->idx, q->cfg.event_idx ? "avail_event" : "used.flags",
-		  c->asked);
-	kc_accuse(o, "VQ-SPLIT-USED-02",
-		  "queue %u: expected head %u (available idx %u) to be used once, and "
-		  "it never will be",
-		  q->qi, c->head, c->idx);
+	q->layout->say_kick_wish(c->asked, q, wish, sizeof(wish));
+	kc_accuse(o, kc_rule_clause(KC_RULE_LOOK_AGAIN, q->layout),
+		  "queue %u: head %u (%s %u) was published while %s, which asks for no kick, expected "
+		  "the device to look again before it sleeps, and nothing can run any more",
+		  q->qi, c->head, q->layout->place_name, c->idx, wish);
+	kc_accuse(o, kc_rule_clause(KC_RULE_USED_ID, q->layout),
+		  "queue %u: expected head %u (%s %u) to be used once, and it never will be",
+		  q->qi, c->head, q->layout->place_name, c->idx);
 }
 
 static void quiet(struct kc_oracle *o, struct kc_watch_queue *q)
@@ -100,16 +99,16 @@ static void quiet(struct kc_oracle *o, struct kc_watch_queue *q)
 		return;
 	q->lost.told = q->serial;
 	if (q->serial_used > c->serial)
-		kc_accuse(o, "VQ-SPLIT-USED-02",
-			  "queue %u: expected head %u (available idx %u) to be used once, "
+		kc_accuse(o, kc_rule_clause(KC_RULE_USED_ID, q->layout),
+			  "queue %u: expected head %u (%s %u) to be used once, "
 			  "and it never will be, though chains offered later were",
-			  q->qi, c->head, c->idx);
+			  q->qi, c->head, q->layout->place_name, c->idx);
 	else if (was_kicked(q, c))
 		kc_accuse(o, "VU-RING-STATE-04",
-			  "queue %u: head %u (available idx %u) was published and "
-			  "kicked, expected it to be used, and used idx stays at %u: nothing can "
-			  "run any more",
-			  q->qi, c->head, c->idx, q->used_idx);
+			  "queue %u: head %u (%s %u) was published and kicked, expected it to be "
+			  "used, and %llu are: nothing can run any more",
+			  q->qi, c->head, q->layout->place_name, c->idx,
+			  (unsigned long long)q->used);
 	else
 		not_kicked(o, q, c);
 }

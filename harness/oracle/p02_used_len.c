@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Point 2, used.len: never above the writable bytes of the chain (VQ-SPLIT-USED-04), and the first
- * len of them really written (VQ-SPLIT-USED-DEV-02).
+ * Point 2, used.len: never above the writable bytes of the chain (KC_RULE_LEN_MAX), and the first
+ * len of them really written (KC_RULE_LEN_WRITTEN).
  *
  * A byte that still holds what kickcall put there may have been rewritten with the same value, so
  * an untouched byte is a suspicion only: it is counted, and the first one described. The harness
@@ -50,7 +50,7 @@ static void entry_used(struct kc_oracle *o, struct kc_watch_queue *q, const stru
 	if (!u->chain || u->chain->boundless)
 		return;
 	if (u->len > u->chain->writable)
-		kc_accuse(o, "VQ-SPLIT-USED-04",
+		kc_accuse(o, kc_rule_clause(KC_RULE_LEN_MAX, q->layout),
 			  "queue %u: head %u was used with len %u (used idx %u), expected "
 			  "at most its %" PRIu64 " writable bytes",
 			  q->qi, u->chain->head, u->len, u->idx, u->chain->writable);

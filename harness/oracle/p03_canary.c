@@ -3,26 +3,34 @@
  * Point 3, canaries: nothing changes but the writable buffers of chains in flight and the used
  * rings of started queues. (Rings are point 4's; what changes after a barrier is point 12's.)
  *
- * Clauses: a readable buffer VQ-SPLIT-DESC-DEV-01; an indirect table VQ-SPLIT-DESC-DEV-03; the
- * bytes beside a buffer VQ-SPLIT-DESC-01, since addr and len say where a buffer ends; a buffer
- * after it was used VQ-SPLIT-USED-DEV-02, since writes come before the used idx moves; anything
- * else VU-MEMACC-01, since some address was translated wrongly.
+ * Each place has a rule of its own (rules.c): addr and len say where a buffer ends, and writes come
+ * before a buffer is used. Anything else is VU-MEMACC-01, since some address was translated wrongly.
  */
 #include <inttypes.h>
 #include <harness/oracle/watch.h>
 
-static const char *const clauses[] = {
-	[KC_AT_TABLE] = "VQ-SPLIT-DESC-DEV-03",
-	[KC_AT_READABLE] = "VQ-SPLIT-DESC-DEV-01",
-	[KC_AT_GUARD] = "VQ-SPLIT-DESC-01",
-	[KC_AT_RETURNED] = "VQ-SPLIT-USED-DEV-02",
-	[KC_AT_OTHER] = "VU-MEMACC-01",
-};
+static const char *clause_of(const struct kc_place_of *p)
+{
+	switch (p->at) {
+	case KC_AT_TABLE:
+		return kc_rule_clause(KC_RULE_TABLE, p->q->layout);
+	case KC_AT_READABLE:
+		return kc_rule_clause(KC_RULE_READABLE, p->q->layout);
+	case KC_AT_GUARD:
+		return kc_rule_clause(KC_RULE_BESIDE, p->q->layout);
+	case KC_AT_RETURNED:
+		return kc_rule_clause(KC_RULE_RETURNED, p->q->layout);
+	case KC_AT_OTHER:
+		return "VU-MEMACC-01";
+	default:
+		return NULL;
+	}
+}
 
 static void changed(struct kc_oracle *o, const struct kc_shadow_change *c,
 		    const struct kc_place_of *p)
 {
-	const char *clause = p->at < sizeof(clauses) / sizeof(clauses[0]) ? clauses[p->at] : NULL;
+	const char *clause = clause_of(p);
 
 	if (!clause || o->silence.barrier)
 		return;

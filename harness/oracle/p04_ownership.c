@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Point 4, who writes what: the device never writes the descriptor table (VQ-SPLIT-DESC-DEV-03),
- * nor the available ring with its used_event (VQ-SPLIT-AVAIL-01: it is the driver's), nor beyond
- * the end of the used ring (VQ-SPLIT-USED-01).
+ * Point 4, who writes what: the device never writes the driver's area (KC_RULE_DRIVER_AREA), nor
+ * beyond the end of its own (KC_RULE_DEVICE_AREA_END), nor descriptors (KC_RULE_DESC_AREA), but in a
+ * packed ring one where it uses a buffer, which the books take over as they read it.
  */
 #include <inttypes.h>
 #include <harness/oracle/watch.h>
 
-static const char *clause_of(enum kc_at at)
+static const char *clause_of(const struct kc_place_of *p)
 {
-	switch (at) {
+	switch (p->at) {
 	case KC_AT_DESC:
-		return "VQ-SPLIT-DESC-DEV-03";
+		return kc_rule_clause(KC_RULE_DESC_AREA, p->q->layout);
 	case KC_AT_AVAIL:
-		return "VQ-SPLIT-AVAIL-01";
+		return kc_rule_clause(KC_RULE_DRIVER_AREA, p->q->layout);
 	case KC_AT_USED_END:
-		return "VQ-SPLIT-USED-01";
+		return kc_rule_clause(KC_RULE_DEVICE_AREA_END, p->q->layout);
 	default:
 		return NULL;
 	}
@@ -24,7 +24,7 @@ static const char *clause_of(enum kc_at at)
 static void changed(struct kc_oracle *o, const struct kc_shadow_change *c,
 		    const struct kc_place_of *p)
 {
-	const char *clause = clause_of(p->at);
+	const char *clause = clause_of(p);
 
 	if (!clause || o->silence.barrier)
 		return;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Point 5, indices: used->idx moves only forward and never beyond what was offered, its entries are
- * written before it moves (VQ-SPLIT-USED-03), and used->flags is 0 or 1 without EVENT_IDX
- * (VQ-SPLIT-ANS-DEV-01) and 0 with it (VQ-SPLIT-ANS-DEV-03).
+ * written before it moves (KC_RULE_INDEX), and the device's flags have a meaning (KC_RULE_FLAGS). In a
+ * packed ring the position moves by what is used; that it does not go astray is that every used
+ * descriptor is found where it must be, and nothing elsewhere (points 1 and 4).
  *
  * An entry that was not written is known by holding what it held before while naming no head in
  * flight. If it happens to name one, nobody can tell. Flags are sampled: what comes and goes
@@ -12,17 +13,20 @@
 
 static void started(struct kc_oracle *o, struct kc_watch_queue *q)
 {
-	q->indices.flags_at_start = kc_shadow_u16(&o->shadow, q->cfg.used + KC_USED_FLAGS);
+	uint32_t area;
+
+	kc_shadow_read(&o->shadow, q->cfg.used, &area, sizeof(area));
+	q->indices.flags_at_start = q->layout->device_flags(&area);
 }
 
 static void astray(struct kc_oracle *o, struct kc_watch_queue *q, uint16_t idx)
 {
-	bool back = (uint16_t)(q->used_idx - idx) <= q->cfg.size;
+	bool back = kc_watch_distance(q, idx, q->used_pos) <= q->cfg.size;
 
-	kc_accuse(o, "VQ-SPLIT-USED-03",
+	kc_accuse(o, kc_rule_clause(KC_RULE_INDEX, q->layout),
 		  "queue %u: used idx went %s from %u to %u, expected at most %llu "
 		  "entries more: so many chains are in flight",
-		  q->qi, back ? "back" : "ahead", q->used_idx, idx,
+		  q->qi, back ? "back" : "ahead", q->used_pos, idx,
 		  (unsigned long long)q->outstanding);
 }
 
@@ -31,7 +35,7 @@ static void entry_used(struct kc_oracle *o, struct kc_watch_queue *q, const stru
 	if (u->chain || !u->stale || u->late)
 		return;
 	q->lost.told = q->serial;	/* what it should have named is not lost besides */
-	kc_accuse(o, "VQ-SPLIT-USED-03",
+	kc_accuse(o, kc_rule_clause(KC_RULE_INDEX, q->layout),
 		  "queue %u: used idx passed entry %u, expected it to be written before, "
 		  "and slot %u still holds id %u len %u from earlier",
 		  q->qi, u->idx, u->idx % q->cfg.size, u->id, u->len);
@@ -39,18 +43,17 @@ static void entry_used(struct kc_oracle *o, struct kc_watch_queue *q, const stru
 
 static void looked(struct kc_oracle *o, struct kc_watch_queue *q)
 {
-	uint16_t flags;
+	enum kc_rule rule = q->cfg.event_idx ? KC_RULE_FLAGS_EVENT_IDX : KC_RULE_FLAGS;
+	char what[128];
+	uint32_t flags;
 
-	if (!q->started || !q->used_host || q->malformed || q->indices.flags_told)
+	if (!q->started || !q->device_host || q->malformed || q->indices.flags_told)
 		return;
-	flags = kc_ring_load16(q->used_host + KC_USED_FLAGS, __ATOMIC_RELAXED);
-	if (flags == q->indices.flags_at_start ||
-	    flags <= (q->cfg.event_idx ? 0 : VRING_USED_F_NO_NOTIFY))
+	flags = q->layout->device_flags(q->device_host);
+	if (flags == q->indices.flags_at_start || q->layout->flags_defined(q, flags, what, sizeof(what)))
 		return;
 	q->indices.flags_told = true;
-	kc_accuse(o, q->cfg.event_idx ? "VQ-SPLIT-ANS-DEV-03" : "VQ-SPLIT-ANS-DEV-01",
-		  "queue %u: used.flags is 0x%x, expected %s", q->qi, flags,
-		  q->cfg.event_idx ? "0 with EVENT_IDX" : "0 or 1");
+	kc_accuse(o, kc_rule_clause(rule, q->layout), "queue %u: %s", q->qi, what);
 }
 
 const struct kc_point kc_point_indices = {

@@ -2,20 +2,23 @@
 /*
  * Point 6, notifications: none missing, and none that was suppressed.
  *
- * The entry with free-running index i moves used idx from i to i + 1. With EVENT_IDX a call is due
- * for it iff the device, when it decides, reads used_event == i; without, iff it reads avail.flags
- * bit 0 clear. A device decides some time after moving used idx, for all entries since its last
- * decision at once, and one signal covers everything used before it.
+ * A used buffer takes the device over one position (split) or several (packed). The driver's wish is
+ * a call for every used buffer, for none, or for the one that takes the device over a position: a call
+ * is due iff the device, when it decides, reads such a wish. A device decides some time after it has
+ * shown a buffer as used, for all buffers since its last decision at once, and one signal covers
+ * everything used before it. Split: with EVENT_IDX the entry with free-running index i takes the device
+ * over position i, and used_event names one; without, avail.flags bit 0 says none. Packed: the driver
+ * area says which.
  *
- * Which value does the device read? The driver stores a new value, fences, and looks at used idx
- * (pair (D)). Entries that it does not see yet are published after its store is visible, so their
- * decision reads the new value or a later one. Entries that it does see may have been decided by
- * the old value or may still be decided by the new. Hence:
- * - entries that appear between two changes of the value, while it is `sure`, are judged by it: if
- *   a call is due for one of them, it is due for certain, until a signal comes or the value changes
+ * Which wish does the device read? The driver stores a new one, fences, and looks at what was used
+ * (pair (D)). Buffers that it does not see yet are shown after its store is visible, so their
+ * decision reads the new wish or a later one. Buffers that it does see may have been decided by
+ * the old wish or may still be decided by the new. Hence:
+ * - buffers that appear between two changes of the wish, while it is `sure`, are judged by it: if
+ *   a call is due for one of them, it is due for certain, until a signal comes or the wish changes
  *   again (then the device may be late and read the next one, and nothing can be proved: `due` is
  *   withdrawn);
- * - entries that appear at a change are `unsure`: a call for them is neither missing nor spurious.
+ * - buffers that appear at a change are `unsure`: a call for them is neither missing nor spurious.
  *
  * A call that is due and has not come is missing where nothing more can come: in sim when nothing
  * can run any more, in live mode when the queue has been stopped and its call counter drained.
@@ -26,10 +29,8 @@
  * entry that may have caused a call allows one. That lets some spurious calls pass; it never
  * accuses a right one.
  *
- * Windows across 65535: indices are free-running 16-bit numbers, counted along by `used`, a 64-bit
- * count since start. "Is i among the last n entries" is (u16)(i - first) < n, where first is the
- * index of the first of them, which is right as long as n < 65536; from then on every index is
- * among them.
+ * Windows across the wrap: "is p among the last n positions" is distance(first, p) < n in the ring's
+ * period, where first is the first of them; from n = period on every position is among them.
  *
  * Excused: the first call after a start, since devices signal once to be safe, one more before
  * anything was used (some signal when they are given the eventfd), and one after an exchange
@@ -50,65 +51,66 @@ void kc_notify_excuse(struct kc_watch_queue *q)
 	q->notify.free_calls++;
 }
 
-/* What the driver has in its field. */
-static uint16_t field(const struct kc_oracle *o, const struct kc_watch_queue *q)
+static bool same(struct kc_wish a, struct kc_wish b)
 {
-	if (q->cfg.event_idx)
-		return kc_shadow_u16(&o->shadow, q->cfg.avail + kc_avail_used_event(q->cfg.size));
-	return kc_shadow_u16(&o->shadow, q->cfg.avail + KC_AVAIL_FLAGS) &
-	       VRING_AVAIL_F_NO_INTERRUPT;
+	return a.kind == b.kind && a.pos == b.pos;
 }
 
-/* Does this value ask for a call for one of the entries from..used-1 (counts since start)? */
-static bool asks(const struct kc_watch_queue *q, uint16_t value, uint64_t from)
-{
-	uint64_t n = q->used - from;
+/* The last buffers used: so many, and so many positions. */
+struct recent {
+	uint64_t n, slots;
+};
 
-	if (!n)
-		return false;
-	if (!q->cfg.event_idx)
-		return !value;
-	return n > UINT16_MAX || (uint16_t)(value - (uint16_t)(q->used_idx - n)) < n;
+static struct recent undecided(const struct kc_watch_queue *q)
+{
+	return (struct recent){ q->used - q->notify.decided, q->used_slots - q->notify.decided_slots };
+}
+
+/* Does this wish ask for a call for one of them? */
+static bool asks(const struct kc_watch_queue *q, struct kc_wish wish, struct recent r)
+{
+	uint32_t from = kc_watch_forward(q, q->used_pos, q->period - r.slots % q->period);
+
+	return kc_watch_asks(q, wish, from, r.slots);
 }
 
 static void started(struct kc_oracle *o, struct kc_watch_queue *q)
 {
-	q->notify.value = field(o, q);
+	q->notify.wish = q->layout->call_wish(o, q);
 	q->notify.free_calls = in_sim(o) ? FREE_IN_SIM : FREE_IN_LIVE;
 }
 
 static void suppression(struct kc_oracle *o, struct kc_watch_queue *q)
 {
-	q->notify.next = field(o, q);
+	q->notify.next = q->layout->call_wish(o, q);
 	q->notify.unsure = true;
 }
 
-/* How many calls could these entries cause under this value? */
-static uint64_t causes(const struct kc_watch_queue *q, uint16_t value, uint64_t from)
+/* How many calls could they cause under this wish? */
+static uint64_t causes(const struct kc_watch_queue *q, struct kc_wish wish, struct recent r)
 {
-	if (!asks(q, value, from))
+	if (!asks(q, wish, r))
 		return 0;
-	return q->cfg.event_idx ? 1 : q->used - from;
+	return wish.kind == KC_WISH_AT ? 1 : r.n;
 }
 
-static void advanced(struct kc_oracle *o, struct kc_watch_queue *q, uint16_t n)
+static void advanced(struct kc_oracle *o, struct kc_watch_queue *q, uint64_t n, uint64_t slots)
 {
 	struct kc_notify *s = &q->notify;
-	uint64_t from = q->used - n;
+	struct recent r = { n, slots };
 
 	(void)o;
 	if (!q->cfg.has_call)
 		return;
-	s->budget += causes(q, s->value, from);
-	if (s->unsure) {
-		s->budget += s->next != s->value ? causes(q, s->next, from) : 0;
-		if (s->next != s->value)
-			return;
+	s->budget += causes(q, s->wish, r);
+	if (s->unsure && !same(s->next, s->wish)) {
+		s->budget += causes(q, s->next, r);
+		return;
 	}
-	if (asks(q, s->value, from)) {
+	if (asks(q, s->wish, r)) {
 		s->due = true;
 		s->dues++;
-	} else if (!q->cfg.event_idx) {
+	} else if (s->wish.kind == KC_WISH_NEVER) {
 		s->hushed += n;
 	}
 }
@@ -122,25 +124,31 @@ static void looked(struct kc_oracle *o, struct kc_watch_queue *q)
 	if (!s->unsure)
 		return;
 	s->unsure = false;
-	if (s->next == s->value)
+	if (same(s->next, s->wish))
 		return;
 	if (s->due)
 		s->dues--;
 	s->due = false;
-	/* late decisions about earlier entries may read the new value */
-	if (q->cfg.event_idx)
-		s->budget += causes(q, s->next, s->decided);
-	else if (!s->next)
+	/* late decisions about earlier buffers may read the new value */
+	if (s->next.kind == KC_WISH_AT || s->wish.kind == KC_WISH_AT)
+		s->budget += causes(q, s->next, undecided(q));
+	else if (s->next.kind == KC_WISH_ALWAYS)
 		s->budget += s->hushed;
 	s->hushed = 0;
-	s->value = s->next;
+	s->wish = s->next;
+}
+
+static void decide_all(struct kc_watch_queue *q)
+{
+	q->notify.decided = q->used;
+	q->notify.decided_slots = q->used_slots;
 }
 
 /* How many of n calls have a cause or an excuse? */
 static uint64_t justified_in_sim(struct kc_watch_queue *q, uint64_t n)
 {
 	struct kc_notify *s = &q->notify;
-	uint64_t ok = causes(q, s->value, s->decided);
+	uint64_t ok = causes(q, s->wish, undecided(q));
 
 	if (!q->used && !s->early) {	/* a set-up signal */
 		s->early = true;
@@ -152,7 +160,7 @@ static uint64_t justified_in_sim(struct kc_watch_queue *q, uint64_t n)
 	} else if (ok) {
 		s->free_calls = 0;	/* the call that they excuse has come, with a cause */
 	}
-	s->decided = q->used;
+	decide_all(q);
 	return ok;
 }
 
@@ -167,26 +175,26 @@ static uint64_t justified_in_live(struct kc_watch_queue *q, uint64_t n)
 	return by_cause + excused;
 }
 
-/* Without EVENT_IDX only a call under NO_INTERRUPT breaks a rule. */
+static unsigned last_used(const struct kc_watch_queue *q)
+{
+	return q->used ? q->recent[(q->used - 1) % KC_WATCH_RECENT].idx : 0;
+}
+
+/* Where every used buffer may be called for, one call too many breaks no rule. */
 static void accuse_spurious(struct kc_oracle *o, struct kc_watch_queue *q)
 {
 	struct kc_notify *s = &q->notify;
+	enum kc_rule rule = s->wish.kind == KC_WISH_AT ? KC_RULE_NO_CALL_AT : KC_RULE_NO_CALL_NEVER;
+	char wish[96];
 
-	if (s->told_spurious || q->malformed || q->derailed)
+	if (s->told_spurious || q->malformed || q->derailed || s->wish.kind == KC_WISH_ALWAYS)
 		return;
-	if (q->cfg.event_idx) {
-		s->told_spurious = true;
-		kc_accuse(o, "VQ-SPLIT-UNS-DEV-06",
-			  "queue %u: call %llu came at used idx %u with used_event "
-			  "%u, expected none until used idx passes used_event",
-			  q->qi, (unsigned long long)q->calls, q->used_idx, s->value);
-	} else if (s->value) {
-		s->told_spurious = true;
-		kc_accuse(o, "VQ-SPLIT-UNS-DEV-02",
-			  "queue %u: call %llu came at used idx %u, expected none "
-			  "while avail.flags is 1",
-			  q->qi, (unsigned long long)q->calls, q->used_idx);
-	}
+	s->told_spurious = true;
+	q->layout->say_call_wish(s->wish, q, wish, sizeof(wish));
+	kc_accuse(o, kc_rule_clause(rule, q->layout),
+		  "queue %u: call %llu came with %llu used, the last at %s %u, expected none while %s does "
+		  "not ask for one", q->qi, (unsigned long long)q->calls, (unsigned long long)q->used,
+		  q->layout->used_name, last_used(q), wish);
 }
 
 static void called(struct kc_oracle *o, struct kc_watch_queue *q, uint64_t n)
@@ -204,35 +212,19 @@ static void called(struct kc_oracle *o, struct kc_watch_queue *q, uint64_t n)
 	accuse_spurious(o, q);
 }
 
-/* The field that must not count holds what would explain the silence: then that clause is named. */
-static const char *missing_clause(const struct kc_oracle *o, const struct kc_watch_queue *q)
-{
-	uint64_t other = q->cfg.event_idx ? KC_AVAIL_FLAGS : kc_avail_used_event(q->cfg.size);
-	uint16_t ignored = kc_shadow_u16(&o->shadow, q->cfg.avail + other);
-
-	if (q->cfg.event_idx)
-		return ignored & VRING_AVAIL_F_NO_INTERRUPT ? "VQ-SPLIT-UNS-DEV-04" :
-			"VQ-SPLIT-UNS-DEV-05";
-	return ignored ? "VQ-SPLIT-UNS-DEV-01" : "VQ-SPLIT-UNS-DEV-03";
-}
-
 static void check_missing(struct kc_oracle *o, struct kc_watch_queue *q)
 {
 	struct kc_notify *s = &q->notify;
+	char wish[96];
 
 	if (!s->due || !q->cfg.has_call || !kc_watch_owes(o, q))
 		return;
 	s->due = false;
-	if (q->cfg.event_idx)
-		kc_accuse(o, missing_clause(o, q),
-			  "queue %u: used idx reached %u and passed used_event %u, "
-			  "expected a call, and none came after the %llu before",
-			  q->qi, q->used_idx, s->value, (unsigned long long)q->calls);
-	else
-		kc_accuse(o, missing_clause(o, q),
-			  "queue %u: used idx reached %u with avail.flags 0, expected "
-			  "a call, and none came after the %llu before",
-			  q->qi, q->used_idx, (unsigned long long)q->calls);
+	q->layout->say_call_wish(s->wish, q, wish, sizeof(wish));
+	kc_accuse(o, kc_rule_clause(q->layout->call_rule(o, q), q->layout),
+		  "queue %u: %llu used, the last at %s %u, with %s: expected a call, and none came after "
+		  "the %llu before", q->qi, (unsigned long long)q->used, q->layout->used_name,
+		  last_used(q), wish, (unsigned long long)q->calls);
 }
 
 /* Nothing is undecided any more, and no signal is on its way. In live mode the caller vouches for
@@ -245,7 +237,7 @@ static void quiet(struct kc_oracle *o, struct kc_watch_queue *q)
 		check_missing(o, q);
 	else if (s->due)
 		return;
-	s->decided = q->used;
+	decide_all(q);
 	s->budget = s->hushed = 0;
 	if (q->used)
 		s->free_calls = 0;

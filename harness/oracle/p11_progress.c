@@ -5,7 +5,7 @@
  * In sim: a back-end that is stepped again and again, says each time that it did something, and
  * moves nothing that anybody can see, is spinning. The bound is far above what any honest wake-up
  * needs. It is named with the clause of the ring's usual cause, a chain that is a loop
- * (VQ-SPLIT-DESC-DRV-01), on a malformed ring, else with VU-RING-STATE-04.
+ * (KC_RULE_LOOP), on a malformed ring, else with VU-RING-STATE-04.
  *
  * A spawned peer's open file descriptors, memory mappings and resident memory are measured when a
  * session begins and when it ends. What one session can rightly hold is known within wide limits
@@ -137,7 +137,7 @@ static void session(struct kc_oracle *o, bool begins, bool orderly)
 static void observed(struct kc_oracle *o)
 {
 	struct kc_progress *s = &o->progress;
-	bool malformed = false;
+	const struct kc_watch_queue *malformed = NULL;
 
 	if (o->cfg.mode != KC_MODE_SIM || s->told)
 		return;
@@ -150,8 +150,9 @@ static void observed(struct kc_oracle *o)
 		return;
 	s->told = true;
 	for (unsigned qi = 0; qi < o->nq; qi++)
-		malformed |= o->q[qi] && o->q[qi]->malformed;
-	kc_accuse(o, malformed ? "VQ-SPLIT-DESC-DRV-01" : "VU-RING-STATE-04",
+		if (o->q[qi] && o->q[qi]->malformed)
+			malformed = o->q[qi];
+	kc_accuse(o, malformed ? kc_rule_clause(KC_RULE_LOOP, malformed->layout) : "VU-RING-STATE-04",
 		  "the back-end ran %llu times in one wake-up, expected something to come of it, "
 		  "and neither a used index nor a message moved",
 		  (unsigned long long)s->idle);

@@ -57,24 +57,17 @@ static void entry_used(struct kc_oracle *o, struct kc_watch_queue *q, const stru
 			  q->qi, u->idx, u->id);
 }
 
-/* Between two comparisons of all memory: has the used idx of a stopped ring moved? */
+/* Between two comparisons of all memory. */
 static void looked(struct kc_oracle *o, struct kc_watch_queue *q)
 {
-	uint64_t at = q->cfg.used + KC_USED_IDX;
-	uint16_t idx;
+	char what[96];
 
 	if (q->started || !q->quietness.barrier || o->silence.barrier || q->quietness.told_idx ||
-	    !q->used_host || kc_shadow_permitted(&o->shadow, at))
-		return;
-	idx = kc_ring_load16(q->used_host + KC_USED_IDX, __ATOMIC_RELAXED);
-	if (idx == kc_shadow_u16(&o->shadow, at))
+	    !q->device_host || !q->layout->moved(o, q, what, sizeof(what)))
 		return;
 	q->quietness.told_idx = true;
-	kc_accuse(o, "VU-RING-STATE-01",
-		  "queue %u: used idx moved from %u to %u, expected a stopped ring not to "
-		  "be processed",
-		  q->qi, kc_shadow_u16(&o->shadow, at), idx);
-	kc_shadow_sync(&o->shadow, at, 2);
+	kc_accuse(o, "VU-RING-STATE-01", "queue %u: %s, expected a stopped ring not to be processed", q->qi,
+		  what);
 }
 
 static void called(struct kc_oracle *o, struct kc_watch_queue *q, uint64_t n)

@@ -17,7 +17,8 @@
 
 static void draw_state(const struct kc_watch_queue *q, FILE *out)
 {
-	fprintf(out, "queue %u: split, size %" PRIu32 ", %s, %s%s%s%s%s\n", q->qi, q->cfg.size,
+	fprintf(out, "queue %u: %s, size %" PRIu32 ", %s, %s%s%s%s%s\n", q->qi,
+		q->layout->name, q->cfg.size,
 		q->started ? q->stopping ? "being stopped" : "started" : "stopped",
 		q->enabled ? "enabled" : "disabled", q->cfg.event_idx ? ", event_idx" : "",
 		q->cfg.indirect ? ", indirect" : "", q->cfg.in_order ? ", in_order" : "",
@@ -25,23 +26,7 @@ static void draw_state(const struct kc_watch_queue *q, FILE *out)
 	if (q->malformed)
 		fprintf(out, "  the driver broke a rule: %s\n", q->malformed);
 	if (q->derailed)
-		fprintf(out, "  the used idx makes no sense any more: entries are not followed\n");
-}
-
-static void draw_indices(const struct kc_oracle *o, const struct kc_watch_queue *q, FILE *out)
-{
-	const struct kc_oracle_queue *c = &q->cfg;
-
-	fprintf(out, "  avail idx %u   offered %" PRIu64 "   used_event %u   flags %u\n",
-		kc_shadow_u16(&o->shadow, c->avail + KC_AVAIL_IDX), q->offered,
-		kc_shadow_u16(&o->shadow, c->avail + kc_avail_used_event(c->size)),
-		kc_shadow_u16(&o->shadow, c->avail + KC_AVAIL_FLAGS));
-	if (!q->used_host)
-		return;
-	fprintf(out, "  used  idx %u   used %" PRIu64 "   avail_event %u   flags %u\n",
-		kc_ring_load16(q->used_host + KC_USED_IDX, __ATOMIC_RELAXED), q->used,
-		kc_ring_load16(q->used_host + kc_used_avail_event(c->size), __ATOMIC_RELAXED),
-		kc_ring_load16(q->used_host + KC_USED_FLAGS, __ATOMIC_RELAXED));
+		fprintf(out, "  what the device uses makes no sense any more, and is not followed\n");
 }
 
 static void draw_events(const struct kc_watch_queue *q, FILE *out)
@@ -88,7 +73,7 @@ void kc_oracle_picture(const struct kc_oracle *o, unsigned qi, FILE *out)
 		return;
 	}
 	draw_state(q, out);
-	draw_indices(o, q, out);
+	q->layout->draw(o, q, out);
 	draw_events(q, out);
 	draw_in_flight(q, out);
 	draw_used(q, out);

@@ -8,56 +8,6 @@
 #include <stdio.h>
 #include <harness/oracle/watch.h>
 
-#define NEAR	KC_MEM_GUARD	/* bytes: this close beside something is its guard */
-
-static bool in(uint64_t gpa, uint64_t base, uint64_t len)
-{
-	return gpa >= base && gpa - base < len;
-}
-
-static bool in_avail(const struct kc_watch_queue *q, uint64_t gpa, struct kc_place_of *p)
-{
-	uint64_t off = gpa - q->cfg.avail;
-	const char *what;
-
-	if (!in(gpa, q->cfg.avail, kc_avail_bytes(q->cfg.size)))
-		return false;
-	what = off < KC_AVAIL_IDX ? "flags" : off < kc_avail_slot(0) ? "idx" :
-		off < kc_avail_used_event(q->cfg.size) ? "a slot" : "used_event";
-	p->at = KC_AT_AVAIL;
-	snprintf(p->text, sizeof(p->text), "%s of the available ring of queue %u", what, q->qi);
-	return true;
-}
-
-static bool in_ring(const struct kc_watch_queue *q, uint64_t gpa, struct kc_place_of *p)
-{
-	uint64_t used_end = q->cfg.used + kc_used_bytes(q->cfg.size);
-
-	p->q = q;
-	if (in(gpa, q->cfg.desc, kc_desc_bytes(q->cfg.size))) {
-		p->at = KC_AT_DESC;
-		snprintf(p->text, sizeof(p->text),
-			 "descriptor %" PRIu64 " in the descriptor table of queue %u",
-			 (gpa - q->cfg.desc) / 16, q->qi);
-		return true;
-	}
-	if (in_avail(q, gpa, p))
-		return true;
-	if (in(gpa, q->cfg.used, kc_used_bytes(q->cfg.size))) {
-		p->at = KC_AT_USED;
-		snprintf(p->text, sizeof(p->text), "the used ring of queue %u", q->qi);
-		return true;
-	}
-	if (in(gpa, used_end, NEAR)) {
-		p->at = KC_AT_USED_END;
-		snprintf(p->text, sizeof(p->text),
-			 "the %" PRIu64 " bytes after the used ring of queue %u", (uint64_t)NEAR,
-			 q->qi);
-		return true;
-	}
-	return false;
-}
-
 static void name_span(const struct kc_watch_queue *q, const struct kc_watch_chain *c,
 		      enum kc_at at, const char *what, struct kc_place_of *p)
 {
@@ -72,7 +22,7 @@ static bool in_chain(const struct kc_watch_queue *q, const struct kc_watch_chain
 	for (unsigned i = 0; i < c->nspans; i++) {
 		const struct kc_span *s = &c->spans[i];
 
-		if (!in(gpa, s->gpa, s->len))
+		if (!kc_place_in(gpa, s->gpa, s->len))
 			continue;
 		if (s->kind == KC_SPAN_TABLE)
 			name_span(q, c, KC_AT_TABLE, "an indirect table of", p);
@@ -91,9 +41,9 @@ static bool near_chain(const struct kc_watch_queue *q, const struct kc_watch_cha
 	for (unsigned i = 0; i < c->nspans; i++) {
 		const struct kc_span *s = &c->spans[i];
 
-		if (gpa >= s->gpa && gpa - s->gpa >= s->len && gpa - s->gpa - s->len < NEAR)
+		if (gpa >= s->gpa && gpa - s->gpa >= s->len && gpa - s->gpa - s->len < KC_NEAR)
 			name_span(q, c, KC_AT_GUARD, "the guard after a buffer of", p);
-		else if (gpa < s->gpa && s->gpa - gpa <= NEAR)
+		else if (gpa < s->gpa && s->gpa - gpa <= KC_NEAR)
 			name_span(q, c, KC_AT_GUARD, "the guard before a buffer of", p);
 		else
 			continue;
@@ -117,10 +67,15 @@ static bool any_chain(const struct kc_oracle *o, uint64_t gpa, chain_fn *fn, str
 	return false;
 }
 
+static bool in_areas(const struct kc_watch_queue *q, uint64_t gpa, struct kc_place_of *p)
+{
+	return q->layout && q->layout->place(q, gpa, p);
+}
+
 static bool any_ring(const struct kc_oracle *o, uint64_t gpa, bool started, struct kc_place_of *p)
 {
 	for (unsigned qi = 0; qi < o->nq; qi++)
-		if (o->q[qi] && o->q[qi]->started == started && in_ring(o->q[qi], gpa, p))
+		if (o->q[qi] && o->q[qi]->started == started && in_areas(o->q[qi], gpa, p))
 			return true;
 	return false;
 }
@@ -129,7 +84,7 @@ static bool any_left(const struct kc_oracle *o, uint64_t gpa, struct kc_place_of
 {
 	for (unsigned qi = 0; qi < o->nq; qi++)
 		for (unsigned i = 0; o->q[qi] && i < o->q[qi]->nleft; i++) {
-			if (!in(gpa, o->q[qi]->left[i].gpa, o->q[qi]->left[i].len))
+			if (!kc_place_in(gpa, o->q[qi]->left[i].gpa, o->q[qi]->left[i].len))
 				continue;
 			p->at = KC_AT_LEFT;
 			p->q = o->q[qi];

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <harness/oracle/layout.h>
 #include <kickcall/message.h>
 
 struct kc_oracle;
@@ -25,9 +26,9 @@ struct kc_point {
 	void (*started)(struct kc_oracle *o, struct kc_watch_queue *q);
 	/* A used entry was read (the shadow still holds what its buffers held before). */
 	void (*used)(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_watch_used *u);
-	/* used->idx moved on by n, and all n have been told of. */
-	void (*advanced)(struct kc_oracle *o, struct kc_watch_queue *q, uint16_t n);
-	/* used->idx is where it cannot be. */
+	/* n buffers were used, which took so many positions, and all have been told of. */
+	void (*advanced)(struct kc_oracle *o, struct kc_watch_queue *q, uint64_t n, uint64_t slots);
+	/* The device's position is where it cannot be. */
 	void (*astray)(struct kc_oracle *o, struct kc_watch_queue *q, uint16_t idx);
 	/* The driver wrote its suppression fields (the store may not be visible yet). */
 	void (*suppression)(struct kc_oracle *o, struct kc_watch_queue *q);
@@ -67,22 +68,23 @@ struct kc_trust {
 
 /* 5 indices, per queue */
 struct kc_indices {
-	uint16_t flags_at_start;	/* used->flags as the driver left it */
+	uint32_t flags_at_start;	/* the device's, as the driver left them */
 	bool flags_told;
 };
 
 /* 6 notifications, per queue */
 struct kc_notify {
-	uint16_t value;		/* in force: used_event, or avail->flags & 1 */
-	uint16_t next;		/* written since, when unsure */
+	struct kc_wish wish;	/* in force: the driver's, of calls */
+	struct kc_wish next;	/* written since, when unsure */
 	bool unsure;
 	bool due;
 	uint64_t dues, spurious;
-	uint64_t decided;	/* used entries (count since start) that are certainly decided */
+	uint64_t decided;	/* used buffers (count since start) that are certainly decided... */
+	uint64_t decided_slots;	/* ...and the positions they took */
 	unsigned free_calls;
 	bool early;		/* the one call before anything was used has come */
 	uint64_t budget;	/* live: calls that may still come without being spurious */
-	uint64_t hushed;	/* live, flags: entries used under NO_INTERRUPT since `decided` */
+	uint64_t hushed;	/* live: buffers used while no call was wanted, since `decided` */
 	bool told_spurious;
 };
 /* A call without cause is excused once more: something was exchanged underway. */

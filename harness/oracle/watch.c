@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Theory of operation: the books of each queue. They are brought up to date by a look: used entries
- * that chains known so far explain, then what the driver has published, then the rest of the used
- * ring. The middle step reads the shadow, so a chain is what the driver wrote, whatever the device
- * did to the descriptor table since.
+ * Theory of operation: the books of each queue. They are brought up to date by a look: used buffers
+ * that chains known so far explain, then what the driver has published, then the rest of what the
+ * device has used. The middle step reads the shadow, so a chain is what the driver wrote, whatever the
+ * device did to the descriptors since. How a ring is read is its layout's (layout_*.c).
  *
  * While a chain is in flight its writable buffers are permitted in the shadow and its descriptors
  * are pinned. When it is used, the buffers' contents are taken over into the shadow and the
@@ -132,24 +132,21 @@ static void drop(struct kc_oracle *o, struct kc_watch_queue *q, struct kc_watch_
 
 /* --- What the driver offers ------------------------------------------------------------------- */
 
-/* What the device asks for now: avail_event, or used->flags; and is a kick due by it? */
-static uint16_t kick_wish(const struct kc_watch_queue *q, uint16_t new_idx, bool *due)
+uint32_t kc_watch_forward(const struct kc_watch_queue *q, uint32_t pos, uint64_t n)
 {
-	uint16_t asked;
+	return (uint32_t)((pos + n) % q->period);
+}
 
-	if (!q->used_host) {
-		*due = true;
-		return 0;
-	}
-	if (!q->cfg.event_idx) {
-		asked = kc_ring_load16(q->used_host + KC_USED_FLAGS, __ATOMIC_RELAXED);
-		*due = !(asked & VRING_USED_F_NO_NOTIFY);
-		return asked;
-	}
-	/* the entry with index `asked` was added since the last kick */
-	asked = kc_ring_load16(q->used_host + kc_used_avail_event(q->cfg.size), __ATOMIC_RELAXED);
-	*due = (uint16_t)(asked - q->kicked_idx) < (uint16_t)(new_idx - q->kicked_idx);
-	return asked;
+uint32_t kc_watch_distance(const struct kc_watch_queue *q, uint32_t from, uint32_t to)
+{
+	return (to + q->period - from) % q->period;
+}
+
+bool kc_watch_asks(const struct kc_watch_queue *q, struct kc_wish w, uint32_t from, uint64_t n)
+{
+	if (!n || w.kind != KC_WISH_AT)
+		return n && w.kind == KC_WISH_ALWAYS;
+	return n >= q->period || kc_watch_distance(q, from, w.pos) < n;
 }
 
 static void offer_again(struct kc_watch_queue *q, struct kc_watch_chain *c, uint64_t times)
@@ -166,25 +163,24 @@ static void give_up(struct kc_oracle *o)
 	o->shadow.permit_all++;
 }
 
-/* May the device, by order of the driver, write data over its own used ring? */
-static bool covers_used_ring(const struct kc_watch_queue *q, const struct kc_watch_chain *c)
+static bool span_covers(const struct kc_span *s, uint64_t gpa, uint64_t len)
 {
-	uint64_t used = q->cfg.used, end = used + kc_used_bytes(q->cfg.size);
+	return s->kind == KC_SPAN_IN && s->gpa < gpa + len && (s->gpa >= gpa || gpa - s->gpa < s->len);
+}
 
-	for (unsigned i = 0; i < c->nspans; i++) {
-		const struct kc_span *s = &c->spans[i];
-
-		if (s->kind == KC_SPAN_IN && s->gpa < end &&
-		    (s->gpa >= used || used - s->gpa < s->len))
+/* May the device, by order of the driver, write data over where it says what it has used? */
+static bool covers_device_area(const struct kc_watch_queue *q, const struct kc_watch_chain *c)
+{
+	for (unsigned i = 0; i < c->nspans; i++)
+		if (span_covers(&c->spans[i], q->used_gpa, q->used_bytes))
 			return true;
-	}
 	return false;
 }
 
-static struct kc_watch_chain *offer(struct kc_oracle *o, struct kc_watch_queue *q, uint16_t idx,
-				    uint16_t head, uint64_t times)
+struct kc_watch_chain *kc_watch_offer(struct kc_oracle *o, struct kc_watch_queue *q,
+				      const struct kc_watch_chain *like, uint64_t times)
 {
-	struct kc_watch_chain *c = q->by_head[head];
+	struct kc_watch_chain *c = q->by_head[like->head];
 
 	if (c && !c->used) {
 		offer_again(q, c, times);
@@ -197,51 +193,35 @@ static struct kc_watch_chain *offer(struct kc_oracle *o, struct kc_watch_queue *
 		give_up(o);
 		return NULL;
 	}
-	*c = (struct kc_watch_chain){ .serial = ++q->serial, .idx = idx, .head = head,
-				      .allowed = times, .kicks_before = q->kicks };
-	kc_watch_walk(o, q, c);
+	*c = (struct kc_watch_chain){ .serial = ++q->serial, .idx = like->idx, .head = like->head,
+				      .pos = like->pos, .slots = like->slots, .allowed = times,
+				      .kicks_before = q->kicks };
+	q->layout->walk(o, q, c);
 	hold(&o->shadow, c);
-	q->by_head[head] = c;
+	q->by_head[c->head] = c;
 	q->outstanding += times;
 	enlist(q, c);
 	if (c->bad)
 		kc_watch_malformed(q, c->bad);
-	if (covers_used_ring(q, c)) {
-		kc_watch_malformed(q, "a writable buffer lies over the used ring");
+	if (covers_device_area(q, c)) {
+		kc_watch_malformed(q, "a writable buffer lies over the device's part of the ring");
 		q->derailed = true;	/* nobody can tell entries from data any more */
 	}
 	return c;
 }
 
-/* Entries first..first+n-1, n up to 65535: what goes round the ring more than once names a slot as
- * often. */
-static void read_avail(struct kc_oracle *o, struct kc_watch_queue *q, bool at_start)
+void kc_watch_offered(struct kc_oracle *o, struct kc_watch_queue *q, uint64_t since,
+		      struct kc_wish wish, uint32_t pos, bool at_start)
 {
-	uint16_t idx = kc_shadow_u16(&o->shadow, q->cfg.avail + KC_AVAIL_IDX);
-	uint16_t n = idx - q->avail_idx;
-	uint32_t size = q->cfg.size;
-	bool due;
-	uint16_t asked;
+	/* added since the last kick: is the one that the device waits for among them? */
+	bool due = kc_watch_asks(q, wish, q->kicked_pos, kc_watch_distance(q, q->kicked_pos, pos));
 
-	if (!n)
-		return;
-	if (n > size)
-		kc_watch_malformed(q, "avail idx jumped by more than the queue size");
-	asked = kick_wish(q, idx, &due);
-	for (uint32_t k = 0; k < n && k < size; k++) {
-		uint16_t i = q->avail_idx + k;
-		uint16_t head = kc_shadow_u16(&o->shadow, q->cfg.avail + kc_avail_slot(i % size));
-		struct kc_watch_chain *c = offer(o, q, i, head, 1 + (n - 1 - k) / size);
-
-		if (!c)
-			return;
-		q->slot_serial[i % size] = c->serial;
+	for (struct kc_watch_chain *c = q->last; c && c->serial > since; c = c->prev) {
 		c->at_start = at_start;
 		c->kick_due = due;
-		c->asked = asked;
+		c->asked = wish;
 	}
-	q->offered += n;
-	q->avail_idx = idx;
+	q->offered_pos = pos;
 	o->events++;
 }
 
@@ -256,7 +236,7 @@ static void note_left(struct kc_watch_queue *q)
 					c->spans[i].gpa, c->spans[i].len, c->head, false };
 }
 
-static bool is_left(const struct kc_watch_queue *q, uint32_t id)
+bool kc_watch_is_left(const struct kc_watch_queue *q, uint32_t id)
 {
 	for (unsigned i = 0; i < q->nleft; i++)
 		if (q->left[i].head == id && !q->left[i].used)
@@ -271,7 +251,7 @@ static void left_was_used(struct kc_watch_queue *q, uint32_t id)
 }
 
 /* Buffers are more than chains: generous, as a bound has to be. */
-static uint64_t left_unused(const struct kc_watch_queue *q)
+uint64_t kc_watch_left_unused(const struct kc_watch_queue *q)
 {
 	uint64_t n = 0;
 
@@ -281,34 +261,6 @@ static uint64_t left_unused(const struct kc_watch_queue *q)
 }
 
 /* --- What the device gives back --------------------------------------------------------------- */
-
-static bool entry_unchanged(const struct kc_oracle *o, const struct kc_watch_queue *q, uint16_t idx)
-{
-	uint64_t off = kc_used_slot(idx % q->cfg.size);
-	uint8_t before[8];
-
-	kc_shadow_read(&o->shadow, q->cfg.used + off, before, sizeof(before));
-	return !memcmp(before, q->used_host + off, sizeof(before));
-}
-
-/*
- * In order, one entry may stand for a batch that ends with the chain it names; the slots behind it
- * then keep what they held. How many chains before c does it stand for? -1: none, c came out of
- * turn.
- */
-static int batch_before(const struct kc_oracle *o, const struct kc_watch_queue *q,
-			const struct kc_watch_chain *c, uint16_t left)
-{
-	int n = 0;
-
-	for (const struct kc_watch_chain *i = q->first; i != c; i = i->next)
-		if (++n >= left)
-			return -1;
-	for (int k = 1; k <= n; k++)
-		if (!entry_unchanged(o, q, q->used_idx + k))
-			return -1;
-	return n;
-}
 
 /* What the device wrote in or beside the buffers and was not to, while it is known whose they are:
  * later their memory belongs to nobody, or kickcall has written over it. */
@@ -338,12 +290,15 @@ static void chain_used(struct kc_oracle *o, struct kc_watch_queue *q, struct kc_
 		release(&o->shadow, c);
 }
 
-static void tell_used(struct kc_oracle *o, struct kc_watch_queue *q, struct kc_watch_used *u)
+void kc_watch_used(struct kc_oracle *o, struct kc_watch_queue *q, struct kc_watch_used *u)
 {
+	uint32_t slots = u->chain ? u->chain->slots : 1;
+
 	q->recent[q->used % KC_WATCH_RECENT].idx = u->idx;
 	q->recent[q->used % KC_WATCH_RECENT].id = u->id;
 	q->recent[q->used % KC_WATCH_RECENT].len = u->len;
-	q->used_idx++;
+	q->used_pos = kc_watch_forward(q, q->used_pos, slots);
+	q->used_slots += slots;
 	q->used++;
 	kc_points_tell(o, used, q, u);
 	if (u->chain)
@@ -352,96 +307,29 @@ static void tell_used(struct kc_oracle *o, struct kc_watch_queue *q, struct kc_w
 		left_was_used(q, u->id);
 }
 
-static void tell_skipped(struct kc_oracle *o, struct kc_watch_queue *q, int n)
+void kc_watch_skipped(struct kc_oracle *o, struct kc_watch_queue *q, unsigned n)
 {
 	while (n--) {
 		struct kc_watch_used u = {
-			.idx = q->used_idx, .chain = q->first, .id = q->first->head,
-			.len = (uint32_t)q->first->writable, .skipped = true,
+			.idx = q->layout->show(q, q->used_pos), .chain = q->first,
+			.id = q->first->head, .len = (uint32_t)q->first->writable, .skipped = true,
 		};
 
-		tell_used(o, q, &u);
+		kc_watch_used(o, q, &u);
 	}
 }
 
-/* One used entry of the `left` new ones; returns how many it stands for, or 0 when it names a chain
- * that only a look at the available ring can explain (unless final). */
-static uint16_t take_used(struct kc_oracle *o, struct kc_watch_queue *q, uint16_t left, bool final)
+static void read_used(struct kc_oracle *o, struct kc_watch_queue *q, enum kc_reading how)
 {
-	uint64_t off = kc_used_slot(q->used_idx % q->cfg.size);
-	struct kc_watch_used u = {
-		.id = kc_ring_load32(q->used_host + off, __ATOMIC_RELAXED),
-		.len = kc_ring_load32(q->used_host + off + 4, __ATOMIC_RELAXED),
-		.stale = entry_unchanged(o, q, q->used_idx),
-	};
-	struct kc_watch_chain *c = u.id < KC_WATCH_HEADS ? q->by_head[u.id] : NULL;
-	uint16_t before = q->used_idx;
-	int batch = 0;
+	uint64_t used = q->used, slots = q->used_slots;
 
-	if ((!c || c->used) && !final)
-		return 0;
-	u.again = c && c->used;
-	u.chain = u.again ? NULL : c;
-	u.late = !c && is_left(q, u.id);
-	if (u.chain && q->cfg.in_order && c != q->first) {
-		batch = batch_before(o, q, c, left);
-		if (batch < 0) {
-			u.overtaken = q->first;
-			batch = 0;
-		}
-	}
-	tell_skipped(o, q, batch);
-	u.idx = q->used_idx;
-	kc_shadow_sync(&o->shadow, q->cfg.used + off, 8);
-	tell_used(o, q, &u);
-	return q->used_idx - before;
-}
-
-/* The driver wrote used->idx; the device goes on from its own count, or from what it finds. */
-static uint16_t after_scribble(struct kc_watch_queue *q, uint16_t idx)
-{
-	uint16_t n = idx - q->used_idx;
-
-	if (idx == q->scribble)
-		return 0;
-	if (n > q->outstanding && (uint16_t)(idx - q->scribble) <= q->outstanding) {
-		q->used_idx = q->scribble;
-		n = idx - q->used_idx;
-	}
-	q->scribbled = false;
-	return n;
-}
-
-/* How much of the used ring must make sense now: only what chains known so far explain (the driver may
- * have published more, of which the books hear next), all of it if it is not too much, or all. */
-enum reading { EXPLAINED, PLAUSIBLE, ALL };
-
-static void read_used(struct kc_oracle *o, struct kc_watch_queue *q, enum reading how)
-{
-	uint16_t idx, n, took, done = 0;
-	uint64_t most;
-
-	if (!q->used_host || q->derailed || o->failed)
+	if (!q->device_host || !q->desc_host || q->derailed || o->failed)
 		return;
-	idx = kc_ring_load16(q->used_host + KC_USED_IDX, __ATOMIC_ACQUIRE);	/* (B) */
-	n = q->scribbled ? after_scribble(q, idx) : (uint16_t)(idx - q->used_idx);
-	if (!n)
-		return;
-	most = q->outstanding + left_unused(q);
-	if (n > most && how == ALL) {
-		q->derailed = true;
-		kc_points_tell(o, astray, q, idx);
-	}
-	if (n > most && how != EXPLAINED)
-		return;
-	if (n > most)
-		n = (uint16_t)most;
-	while (done < n && (took = take_used(o, q, n - done, how == ALL)))
-		done += took;
-	if (!done)
+	q->layout->read_used(o, q, how);
+	if (q->used == used)
 		return;
 	o->events++;
-	kc_points_tell(o, advanced, q, done);
+	kc_points_tell(o, advanced, q, q->used - used, q->used_slots - slots);
 }
 
 void kc_watch_look(struct kc_oracle *o, struct kc_watch_queue *q)
@@ -449,9 +337,9 @@ void kc_watch_look(struct kc_oracle *o, struct kc_watch_queue *q)
 	if (q->started) {
 		if (q->notify.unsure)
 			kc_ring_fence();	/* (D), on the driver's side */
-		read_used(o, q, PLAUSIBLE);
-		read_avail(o, q, false);
-		read_used(o, q, ALL);
+		read_used(o, q, KC_READ_PLAUSIBLE);
+		q->layout->read_offered(o, q, false);
+		read_used(o, q, KC_READ_ALL);
 		if (q->inflight > q->cfg.size)
 			kc_watch_malformed(q, "more chains are in flight than the ring has slots");
 	}
@@ -468,7 +356,7 @@ void kc_watch_reaped(struct kc_oracle *o, struct kc_watch_queue *q, uint16_t hea
 
 /* --- Life of a queue -------------------------------------------------------------------------- */
 
-static uint8_t *host_of(const struct kc_shadow *s, uint64_t gpa, uint64_t len)
+uint8_t *kc_watch_host(const struct kc_shadow *s, uint64_t gpa, uint64_t len)
 {
 	for (unsigned i = 0; i < s->n; i++)
 		if (gpa >= s->r[i].gpa && len <= s->r[i].size &&
@@ -508,6 +396,8 @@ int kc_watch_start(struct kc_oracle *o, struct kc_watch_queue *q, const struct k
 	if (q->started || q->orphan)
 		kc_watch_stop(o, q);
 	clear(q, cfg);
+	q->layout = cfg->packed ? &kc_layout_packed : &kc_layout_split;
+	q->period = q->layout->period(cfg->size);
 	q->by_head = calloc(KC_WATCH_HEADS, sizeof(struct kc_watch_chain *));
 	q->slot_serial = calloc(cfg->size, sizeof(*q->slot_serial));
 	if (!q->by_head || !q->slot_serial) {
@@ -517,12 +407,10 @@ int kc_watch_start(struct kc_oracle *o, struct kc_watch_queue *q, const struct k
 	}
 	q->started = true;
 	o->running++;
-	q->used_host = host_of(&o->shadow, cfg->used, kc_used_bytes(cfg->size));
-	/* not from memory: the device may have begun before we were told */
-	q->used_idx = kc_shadow_u16(&o->shadow, cfg->used + KC_USED_IDX);
-	q->avail_idx = q->kicked_idx = cfg->avail_base;
-	kc_shadow_permit(&o->shadow, cfg->used, kc_used_bytes(cfg->size), true);
-	read_avail(o, q, true);
+	q->layout->start(o, q);
+	q->kicked_pos = q->offered_pos;
+	kc_shadow_permit(&o->shadow, q->used_gpa, q->used_bytes, true);
+	q->layout->read_offered(o, q, true);
 	return 0;
 }
 
@@ -534,9 +422,10 @@ void kc_watch_stop(struct kc_oracle *o, struct kc_watch_queue *q)
 		o->running--;
 	q->started = q->orphan = false;
 	note_left(q);
+	q->layout->stop(o, q);
 	forget_chains(o, q);
-	kc_shadow_sync(&o->shadow, q->cfg.used, kc_used_bytes(q->cfg.size));
-	kc_shadow_permit(&o->shadow, q->cfg.used, kc_used_bytes(q->cfg.size), false);
+	kc_shadow_sync(&o->shadow, q->used_gpa, q->used_bytes);
+	kc_shadow_permit(&o->shadow, q->used_gpa, q->used_bytes, false);
 }
 
 void kc_watch_free(struct kc_oracle *o)
@@ -551,21 +440,15 @@ void kc_watch_free(struct kc_oracle *o)
 
 /* --- kickcall's own writes -------------------------------------------------------------------- */
 
-struct own_write {
-	uint64_t gpa, end;
-	const uint8_t *buf;
-};
-
-static bool overlaps(const struct own_write *w, uint64_t gpa, uint64_t len)
+bool kc_own_write_overlaps(const struct kc_own_write *w, uint64_t gpa, uint64_t len)
 {
 	uint64_t end = len > UINT64_MAX - gpa ? UINT64_MAX : gpa + len;
 
 	return w->gpa < end && gpa < w->end;
 }
 
-/* Does it really change something there? */
-static bool changes(const struct kc_oracle *o, const struct own_write *w, uint64_t gpa,
-		    uint64_t len)
+bool kc_own_write_changes(const struct kc_oracle *o, const struct kc_own_write *w, uint64_t gpa,
+			  uint64_t len)
 {
 	uint64_t lo = gpa > w->gpa ? gpa : w->gpa;
 	uint64_t hi = gpa + len < w->end ? gpa + len : w->end;
@@ -581,65 +464,27 @@ static bool changes(const struct kc_oracle *o, const struct own_write *w, uint64
 	return false;
 }
 
-static bool touches(const struct kc_oracle *o, const struct own_write *w,
-		    const struct kc_watch_chain *c)
+static bool touches_table(const struct kc_oracle *o, const struct kc_watch_chain *c,
+			  const struct kc_own_write *w)
 {
 	for (unsigned i = 0; i < c->nspans; i++) {
 		const struct kc_span *s = &c->spans[i];
 
-		if (s->kind == KC_SPAN_TABLE && overlaps(w, s->gpa, s->len) &&
-		    changes(o, w, s->gpa, s->len))
+		if (s->kind == KC_SPAN_TABLE && kc_own_write_overlaps(w, s->gpa, s->len) &&
+		    kc_own_write_changes(o, w, s->gpa, s->len))
 			return true;
 	}
 	return false;
 }
 
-static void touch_chains(struct kc_oracle *o, struct kc_watch_queue *q, const struct own_write *w)
+static void touch_chains(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_own_write *w)
 {
 	for (struct kc_watch_chain *c = q->first; c; c = c->next) {
-		if (!touches(o, w, c))
+		if (!touches_table(o, c, w))
 			continue;
 		c->touched = true;
 		kc_watch_malformed(q, "a descriptor was rewritten while its chain was in flight");
 	}
-}
-
-/* A slot that the device may not have read gets another head: it may take either. */
-static void touch_slots(struct kc_oracle *o, struct kc_watch_queue *q, const struct own_write *w)
-{
-	uint64_t first = q->cfg.avail + kc_avail_slot(0);
-	uint32_t slot = w->gpa > first ? (uint32_t)((w->gpa - first) / 2) : 0;
-
-	for (; slot < q->cfg.size && first + 2ull * slot < w->end; slot++) {
-		uint64_t at = first + 2ull * slot;
-		uint16_t head;
-
-		if (q->slot_serial[slot] <= q->serial_used || at < w->gpa || at + 2 > w->end ||
-		    !changes(o, w, at, 2))
-			continue;
-		kc_watch_malformed(q, "an available entry was rewritten before it was used");
-		memcpy(&head, w->buf + (at - w->gpa), sizeof(head));
-		offer(o, q, q->avail_idx, le16toh(head), 1);
-	}
-}
-
-static void touch_used_ring(struct kc_watch_queue *q, const struct own_write *w)
-{
-	uint64_t idx = q->cfg.used + KC_USED_IDX;
-	uint16_t v;
-
-	kc_watch_malformed(q, "the driver wrote the used ring");
-	if (idx < w->gpa || idx + 2 > w->end)
-		return;
-	memcpy(&v, w->buf + (idx - w->gpa), sizeof(v));
-	q->scribbled = true;
-	q->scribble = le16toh(v);
-}
-
-static bool is_suppression(const struct kc_watch_queue *q, const struct own_write *w)
-{
-	return overlaps(w, q->cfg.avail + KC_AVAIL_FLAGS, 2) ||
-		overlaps(w, q->cfg.avail + kc_avail_used_event(q->cfg.size), 2);
 }
 
 /* Memory holds kickcall's write already, the shadow does not: if it publishes a chain, a quick device may
@@ -648,25 +493,25 @@ static void look_before(struct kc_oracle *o, struct kc_watch_queue *q)
 {
 	if (q->notify.unsure)
 		kc_ring_fence();	/* (D), on the driver's side */
-	read_used(o, q, EXPLAINED);
+	read_used(o, q, KC_READ_EXPLAINED);
 	kc_points_tell(o, looked, q);
 }
 
 /* The shadow still holds what was there before. */
-static void before_write(struct kc_oracle *o, struct kc_watch_queue *q, const struct own_write *w)
+static void before_write(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_own_write *w)
 {
-	bool ring = overlaps(w, q->cfg.avail + KC_AVAIL_IDX, 2ull + 2ull * q->cfg.size);
+	bool offers = q->layout->offers(q, w);
 	bool pinned = kc_shadow_pinned(&o->shadow, w->gpa, w->end - w->gpa);
-	bool used = overlaps(w, q->cfg.used, kc_used_bytes(q->cfg.size));
 
-	if (used)		/* first: memory holds the driver's idx already */
-		touch_used_ring(q, w);
-	if (pinned || ring || (is_suppression(q, w) && q->notify.unsure))
+	/* first: memory holds what the driver wrote there already */
+	if (kc_own_write_overlaps(w, q->cfg.used, q->layout->device_bytes(q->cfg.size)))
+		q->layout->touch_used(o, q, w);
+	if (pinned || offers || (q->layout->suppresses(q, w) && q->notify.unsure))
 		look_before(o, q);
 	if (pinned)
 		touch_chains(o, q, w);
-	if (ring)
-		touch_slots(o, q, w);
+	if (offers)
+		q->layout->touch_offered(o, q, w);
 }
 
 static bool has_span(const struct kc_watch_chain *c, const struct kc_span *s)
@@ -681,10 +526,10 @@ static bool has_span(const struct kc_watch_chain *c, const struct kc_span *s)
 /* What the chain allows now is added to what it allowed before. */
 static void walk_again(struct kc_oracle *o, struct kc_watch_queue *q, struct kc_watch_chain *c)
 {
-	struct kc_watch_chain fresh = { .head = c->head };
+	struct kc_watch_chain fresh = { .idx = c->idx, .head = c->head, .pos = c->pos, .slots = c->slots };
 	struct kc_span *spans;
 
-	kc_watch_walk(o, q, &fresh);
+	q->layout->walk(o, q, &fresh);
 	release(&o->shadow, c);
 	spans = realloc(c->spans, (c->nspans + fresh.nspans + 1ull) * sizeof(*spans));
 	if (spans) {
@@ -702,19 +547,22 @@ static void walk_again(struct kc_oracle *o, struct kc_watch_queue *q, struct kc_
 	free(fresh.spans);
 }
 
-static void after_write(struct kc_oracle *o, struct kc_watch_queue *q, const struct own_write *w)
+static void after_write(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_own_write *w)
 {
 	if (q->malformed)
 		for (struct kc_watch_chain *c = q->first; c; c = c->next)
 			if (c->touched)
 				walk_again(o, q, c);
-	if (is_suppression(q, w))
-		kc_points_tell(o, suppression, q);
+	if (!q->layout->suppresses(q, w))
+		return;
+	kc_points_tell(o, suppression, q);
+	if (q->layout->misused_wish && q->layout->misused_wish(o, q))
+		kc_watch_malformed(q, q->layout->misused_wish(o, q));
 }
 
 void kc_watch_wrote(struct kc_oracle *o, uint64_t gpa, const void *buf, size_t len)
 {
-	struct own_write w = { gpa, gpa + len, buf };
+	struct kc_own_write w = { gpa, gpa + len, buf };
 
 	o->shadow.own_gpa = gpa;
 	o->shadow.own_end = gpa + len;

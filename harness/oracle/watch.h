@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <harness/oracle/layout.h>
 #include <harness/oracle/oracle.h>
 #include <harness/oracle/points.h>
 #include <harness/oracle/shadow.h>
@@ -34,8 +35,10 @@ struct kc_span {
 struct kc_watch_chain {
 	struct kc_watch_chain *prev, *next;	/* in flight, in the order offered */
 	uint64_t serial;		/* counts the queue's chains, from 1 */
-	uint16_t idx;			/* available index that named it */
-	uint16_t head;
+	uint16_t idx;			/* split: available index that named it; packed: first slot */
+	uint16_t head;			/* split: first descriptor; packed: buffer id */
+	uint32_t pos;			/* where it was offered */
+	uint32_t slots;			/* how far both sides move by it: split 1 */
 	uint64_t allowed;		/* times it may still be used */
 	bool used;			/* and not reaped yet */
 	bool held;			/* its spans are marked in the shadow */
@@ -48,7 +51,7 @@ struct kc_watch_chain {
 	/* When it was published: */
 	bool at_start;			/* it lay there when the queue started */
 	bool kick_due;			/* what the device had written asked for a kick */
-	uint16_t asked;			/* avail_event, or used->flags */
+	struct kc_wish asked;		/* the device's, of kicks */
 	uint64_t kicks_before;
 };
 
@@ -61,29 +64,34 @@ struct kc_watch_left {
 
 struct kc_watch_queue {
 	unsigned qi;
+	const struct kc_layout *layout;
+	uint32_t period;		/* of positions */
 	struct kc_oracle_queue cfg;
 	bool started;			/* and not stopped since */
 	bool stopping;			/* the device was asked to stop it: it owes no progress */
 	bool orphan;			/* the connection ended while it was started */
 	bool enabled;
 	bool wired;			/* SET_VRING_KICK has been seen since start */
-	bool derailed;			/* the device's used idx makes no sense any more */
+	bool derailed;			/* what the device uses makes no sense any more */
 	const char *malformed;		/* the driver broke the ring's rules: how, or NULL */
 	bool by_hand;			/* the script wrote descriptors: no buffer has poison */
 	bool scribbled;			/* the driver wrote used->idx, namely: */
 	uint16_t scribble;
-	uint8_t *used_host;		/* used ring in memory, or NULL */
-	uint16_t avail_idx;		/* as far as offered */
-	uint16_t used_idx;		/* as far as read */
+	uint8_t *desc_host, *device_host;	/* its areas in memory, or NULL */
+	uint64_t used_gpa, used_bytes;	/* where the device may write at any time */
+	uint32_t offered_pos;		/* as far as offered */
+	uint32_t used_pos;		/* as far as read */
 	uint64_t serial;		/* last given */
 	uint64_t serial_used;		/* highest that was used */
 	uint64_t offered, used, calls, kicks, errors;	/* since start */
-	uint16_t kicked_idx;		/* avail_idx at the last kick */
+	uint64_t used_slots;		/* positions that `used` buffers took */
+	uint32_t kicked_pos;		/* offered_pos at the last kick */
 	uint64_t outstanding;		/* sum of `allowed` */
 	uint64_t inflight;		/* chains in the list */
 	struct kc_watch_chain *first, *last;
 	struct kc_watch_chain **by_head;	/* KC_WATCH_HEADS */
-	uint64_t *slot_serial;		/* by slot: the last chain offered through it */
+	uint64_t *slot_serial;		/* by slot: the chain offered through it last; packed: 0 when it
+					 * is the driver's again */
 	struct {
 		uint16_t idx;
 		uint32_t id, len;
@@ -117,7 +125,7 @@ struct kc_oracle {
 
 /* One used entry, or one buffer that an in-order batch skipped. */
 struct kc_watch_used {
-	uint16_t idx;			/* free-running index of the entry */
+	uint16_t idx;			/* of the entry: free-running index, or slot */
 	uint32_t id, len;
 	struct kc_watch_chain *chain;	/* NULL: no such chain is in flight */
 	bool again;			/* it was used before and not offered since */
@@ -145,7 +153,7 @@ int kc_watch_start(struct kc_oracle *o, struct kc_watch_queue *q,
 		   const struct kc_oracle_queue *cfg);
 /* Everything in flight is given up, what the device wrote rightfully is taken over. */
 void kc_watch_stop(struct kc_oracle *o, struct kc_watch_queue *q);
-/* Reads what is new in both rings. */
+/* Reads what is new on both sides. */
 void kc_watch_look(struct kc_oracle *o, struct kc_watch_queue *q);
 void kc_watch_reaped(struct kc_oracle *o, struct kc_watch_queue *q, uint16_t head);
 void kc_watch_wrote(struct kc_oracle *o, uint64_t gpa, const void *buf, size_t len);
@@ -155,8 +163,52 @@ void kc_watch_changed(void *ctx, const struct kc_shadow_change *c);
 /* The device owes progress and calls on this queue: nothing excuses it. */
 bool kc_watch_owes(const struct kc_oracle *o, const struct kc_watch_queue *q);
 
-/* Reads the chain at c->head from the shadow into c's spans; marks nothing. (walk.c) */
-void kc_watch_walk(struct kc_oracle *o, const struct kc_watch_queue *q, struct kc_watch_chain *c);
+/* --- For the layouts ------------------------------------------------------------------------- */
+
+/* Positions, in the queue's period. */
+uint32_t kc_watch_forward(const struct kc_watch_queue *q, uint32_t pos, uint64_t n);
+uint32_t kc_watch_distance(const struct kc_watch_queue *q, uint32_t from, uint32_t to);
+/* Does the wish ask to be told of one of the n positions from `from` on? */
+bool kc_watch_asks(const struct kc_watch_queue *q, struct kc_wish w, uint32_t from, uint64_t n);
+/* A chain like *like (idx, head, pos, slots) was offered and may be used so many times: it goes into the
+ * books. NULL: no memory. */
+struct kc_watch_chain *kc_watch_offer(struct kc_oracle *o, struct kc_watch_queue *q,
+				      const struct kc_watch_chain *like, uint64_t times);
+/* The chains after serial `since` were published together; the device wished so of kicks before. */
+void kc_watch_offered(struct kc_oracle *o, struct kc_watch_queue *q, uint64_t since,
+		      struct kc_wish wish, uint32_t pos, bool at_start);
+/* A buffer was used: the points hear of it, then the books. */
+void kc_watch_used(struct kc_oracle *o, struct kc_watch_queue *q, struct kc_watch_used *u);
+/* In order: the n chains offered first were used without an entry of their own. */
+void kc_watch_skipped(struct kc_oracle *o, struct kc_watch_queue *q, unsigned n);
+/* Was a chain with this id in flight when the queue was stopped, and not used since? How many buffers of
+ * such chains are there? */
+bool kc_watch_is_left(const struct kc_watch_queue *q, uint32_t id);
+uint64_t kc_watch_left_unused(const struct kc_watch_queue *q);
+/* The memory itself, or NULL if it is not in one region. */
+uint8_t *kc_watch_host(const struct kc_shadow *s, uint64_t gpa, uint64_t len);
+bool kc_own_write_overlaps(const struct kc_own_write *w, uint64_t gpa, uint64_t len);
+/* Does it really change something there? */
+bool kc_own_write_changes(const struct kc_oracle *o, const struct kc_own_write *w, uint64_t gpa,
+			  uint64_t len);
+
+/* Building a chain's spans (walk.c). */
+struct kc_walk {
+	struct kc_oracle *o;
+	const struct kc_watch_queue *q;
+	struct kc_watch_chain *c;
+	bool writable_seen;
+	uint64_t bytes;
+	uint64_t buffers;
+};
+void kc_walk_bad(struct kc_walk *w, const char *why);
+/* false: the chain is too wild to be followed. */
+bool kc_walk_span(struct kc_walk *w, enum kc_span_kind kind, uint64_t gpa, uint64_t len);
+void kc_walk_buffer(struct kc_walk *w, uint64_t gpa, uint32_t len, bool writable);
+/* An indirect table: its length in entries, told as a span. 0: nothing can be read there. */
+uint64_t kc_walk_table(struct kc_walk *w, uint64_t gpa, uint32_t len);
+
+/* --- Places ------------------------------------------------------------------------------------ */
 
 /* What lies at an address? (place.c) */
 enum kc_at { KC_AT_DESC, KC_AT_AVAIL, KC_AT_USED, KC_AT_USED_END, KC_AT_TABLE, KC_AT_READABLE,
@@ -167,5 +219,10 @@ struct kc_place_of {
 	char text[96];			/* "guard after buffer of head 3 of queue 0" */
 };
 void kc_watch_place(const struct kc_oracle *o, uint64_t gpa, struct kc_place_of *p);
+#define KC_NEAR		KC_MEM_GUARD	/* bytes: this close beside something is its guard */
+static inline bool kc_place_in(uint64_t gpa, uint64_t base, uint64_t len)
+{
+	return gpa >= base && gpa - base < len;
+}
 
 #endif

@@ -249,7 +249,7 @@ static inline struct bench_queue *ring(struct bench *b, unsigned qi, uint32_t si
 	q->qi = qi;
 	q->c = (struct kc_oracle_queue){
 		.size = size, .desc = base, .avail = base + 0x1000, .used = base + 0x2000,
-		.avail_base = from, .event_idx = with & WITH_EVENT_IDX,
+		.base = from, .event_idx = with & WITH_EVENT_IDX,
 		.indirect = with & WITH_INDIRECT, .in_order = with & WITH_IN_ORDER,
 		.has_call = !(with & WITHOUT_CALL),
 	};

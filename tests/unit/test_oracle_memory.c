@@ -365,7 +365,7 @@ static void late_completions(void **state)
 	accused(b, "VU-MSG-GETBASE-02", "head 0");
 	flip_and_verify(b, BUF(1));
 	accused(b, "VQ-RESET-DEV-01", "a buffer of head 0, in flight when queue 0 was stopped");
-	q->c.avail_base = 2;
+	q->c.base = 2;
 	kc_oracle_queue_start(b->o, 0, &q->c);
 	dev_use(b, q, 2, 32);
 	accused(b, "VQ-RESET-DEV-01", "names head 2");

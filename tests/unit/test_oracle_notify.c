@@ -287,7 +287,7 @@ static void flags_one_want_none(void **state)
 	none(b);
 	one_used(b, q);
 	kc_oracle_called(b->o, 0, 1);
-	accused(b, "VQ-SPLIT-UNS-DEV-02", "while avail.flags is 1");
+	accused(b, "VQ-SPLIT-UNS-DEV-02", "while avail.flags 1");
 }
 
 /* Live: signals for what was used under flags 0 may be seen later, one by one. */

@@ -426,7 +426,7 @@ static void base_may_leave_chains_unfetched(void **state)
 	kc_oracle_queue_stopped(b->o, 0, 0);
 	none(b);
 	/* restarted there, the second is offered again */
-	q->c.avail_base = 0;
+	q->c.base = 0;
 	kc_oracle_queue_start(b->o, 0, &q->c);
 	assert_int_equal(view(b, 0).offered, 1);
 	dev_serve(b, q, 1);
@@ -645,7 +645,7 @@ static void a_full_ring_of_32768(void **state)
 	static const struct kc_mem_layout_row rows[] = { { REGION0, 4 << 20, 0 } };
 	struct kc_oracle_config c = { .mem = &b->mem, .accuse = bench_accuse, .ctx = b };
 	struct kc_oracle_queue cfg = { .size = 32768, .desc = REGION0, .avail = REGION0 + (1 << 20),
-				       .used = REGION0 + (2 << 20), .avail_base = 40000 };
+				       .used = REGION0 + (2 << 20), .base = 40000 };
 	struct bench_queue *q = &b->q[0];
 
 	(void)state;

@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Theory of operation: the oracle's own reading of a packed ring, from the text of VIRTIO 1.3, 2.8.
+ * What the driver wrote is read from the shadow, what the device wrote from memory.
+ *
+ * A position is a slot and a lap: slot s while the wrap counter is 1, size + s while it is 0. Both
+ * sides move through the same ring: the driver offers at offered_pos; the device uses at used_pos, and
+ * writes one descriptor there for a list of any length, then skips the list's slots. So a slot says
+ * nothing about the list that was offered through it once that slot was passed: what a list may do is
+ * in the books, under its buffer id.
+ *
+ * The device may write a slot only when it uses a buffer there, so the ring as such is never
+ * permitted: each used descriptor is taken over as it is read, and whatever else changes in the ring
+ * shows when memory is compared. slot_serial tells whether a slot is still the device's to read; those
+ * are pinned.
+ */
+#include <inttypes.h>
+#include <string.h>
+#include <harness/oracle/watch.h>
+
+static uint32_t period(uint32_t size)
+{
+	return 2 * size;
+}
+
+static uint64_t device_bytes(uint32_t size)
+{
+	(void)size;
+	return KC_EVENT_BYTES;
+}
+
+static uint32_t slot_of(const struct kc_watch_queue *q, uint32_t pos)
+{
+	return pos % q->cfg.size;
+}
+
+static bool wrap_of(const struct kc_watch_queue *q, uint32_t pos)
+{
+	return pos < q->cfg.size;
+}
+
+/* From a slot in bits 0 to 14 and a wrap counter in bit 15. */
+static uint32_t pos_of(const struct kc_watch_queue *q, uint16_t off_wrap)
+{
+	uint32_t slot = off_wrap & (KC_EVENT_WRAP - 1u);
+
+	return (slot + (off_wrap & KC_EVENT_WRAP ? 0 : q->cfg.size)) % q->period;
+}
+
+static uint32_t base_pos(const struct kc_watch_queue *q, uint32_t base)
+{
+	return pos_of(q, (uint16_t)base);
+}
+
+static uint16_t show(const struct kc_watch_queue *q, uint32_t pos)
+{
+	return (uint16_t)(slot_of(q, pos) | (wrap_of(q, pos) ? KC_EVENT_WRAP : 0));
+}
+
+static uint64_t slot_gpa(const struct kc_watch_queue *q, uint32_t slot)
+{
+	return q->cfg.desc + 16ull * slot;
+}
+
+/* --- Life ------------------------------------------------------------------------------------- */
+
+/* The base names both positions; a device that answers only the first (and so a front-end that hands it
+ * back) means both by it. */
+static void start(struct kc_oracle *o, struct kc_watch_queue *q)
+{
+	q->desc_host = kc_watch_host(&o->shadow, q->cfg.desc, kc_pdesc_bytes(q->cfg.size));
+	q->device_host = kc_watch_host(&o->shadow, q->cfg.used, KC_EVENT_BYTES);
+	q->used_gpa = q->cfg.used;
+	q->used_bytes = KC_EVENT_BYTES;
+	q->offered_pos = base_pos(q, q->cfg.base);
+	q->used_pos = q->cfg.base >> 16 ? pos_of(q, (uint16_t)(q->cfg.base >> 16)) : q->offered_pos;
+}
+
+static void own_slots(struct kc_oracle *o, struct kc_watch_queue *q, uint32_t pos, uint64_t n,
+		      uint64_t serial)
+{
+	for (; n && n <= q->cfg.size; n--, pos++) {
+		uint32_t slot = slot_of(q, pos);
+
+		if (!q->slot_serial[slot] != !serial)
+			kc_shadow_pin(&o->shadow, slot_gpa(q, slot), 16, serial);
+		q->slot_serial[slot] = serial;
+	}
+}
+
+static void stop(struct kc_oracle *o, struct kc_watch_queue *q)
+{
+	if (q->slot_serial)
+		own_slots(o, q, 0, q->cfg.size, 0);
+}
+
+/* --- A list ----------------------------------------------------------------------------------- */
+
+/* Entries follow each other to the table's end; of their flags only WRITE counts. */
+static void indirect(struct kc_walk *w, struct kc_pdesc table)
+{
+	uint64_t n = kc_walk_table(w, table.addr, table.len);
+	uint8_t raw[16];
+
+	for (uint64_t i = 0; i < n && !w->c->boundless; i++) {
+		struct kc_pdesc d;
+
+		kc_shadow_read(&w->o->shadow, table.addr + 16 * i, raw, sizeof(raw));
+		d = kc_pdesc_read(raw);
+		if (d.flags & VRING_DESC_F_INDIRECT)
+			kc_walk_bad(w, "an indirect table refers to another");
+		kc_walk_buffer(w, d.addr, d.len, d.flags & VRING_DESC_F_WRITE);
+	}
+}
+
+static struct kc_pdesc shadow_desc(const struct kc_oracle *o, const struct kc_watch_queue *q,
+				   uint32_t pos)
+{
+	uint8_t raw[16];
+
+	kc_shadow_read(&o->shadow, slot_gpa(q, slot_of(q, pos)), raw, sizeof(raw));
+	return kc_pdesc_read(raw);
+}
+
+static void element(struct kc_walk *w, struct kc_pdesc d)
+{
+	if (!(d.flags & VRING_DESC_F_INDIRECT)) {
+		kc_walk_buffer(w, d.addr, d.len, d.flags & VRING_DESC_F_WRITE);
+		return;
+	}
+	if (w->c->slots > 1)
+		kc_walk_bad(w, "INDIRECT is set in a list of several descriptors");
+	if (!w->q->cfg.indirect) {
+		kc_walk_bad(w, "INDIRECT is set and was not negotiated");
+		kc_walk_buffer(w, d.addr, d.len, d.flags & VRING_DESC_F_WRITE);
+	}
+	indirect(w, d);
+}
+
+static void walk(struct kc_oracle *o, const struct kc_watch_queue *q, struct kc_watch_chain *c)
+{
+	struct kc_walk w = { .o = o, .q = q, .c = c };
+
+	for (uint32_t i = 0; i < c->slots && !c->boundless; i++)
+		element(&w, shadow_desc(o, q, c->pos + i));
+	if (shadow_desc(o, q, c->pos + c->slots - 1).flags & VRING_DESC_F_NEXT)
+		kc_walk_bad(&w, "it is a loop");
+}
+
+/* --- What the driver offers ------------------------------------------------------------------- */
+
+static bool is_available(uint16_t flags, bool wrap)
+{
+	return !(flags & KC_PDESC_F_AVAIL) == !wrap && !(flags & KC_PDESC_F_USED) == wrap;
+}
+
+static struct kc_wish wish_of(const struct kc_watch_queue *q, struct kc_event_area e)
+{
+	switch (e.flags & 3) {
+	case VRING_PACKED_EVENT_FLAG_DISABLE:
+		return (struct kc_wish){ KC_WISH_NEVER, 0 };
+	case VRING_PACKED_EVENT_FLAG_DESC:
+		if ((e.off_wrap & (KC_EVENT_WRAP - 1u)) >= q->cfg.size)
+			return (struct kc_wish){ KC_WISH_NEVER, 0 };	/* there is no such slot */
+		return (struct kc_wish){ KC_WISH_AT, pos_of(q, e.off_wrap) };
+	default:
+		return (struct kc_wish){ KC_WISH_ALWAYS, 0 };
+	}
+}
+
+static struct kc_wish kick_wish(const struct kc_watch_queue *q)
+{
+	if (!q->device_host)
+		return (struct kc_wish){ KC_WISH_ALWAYS, 0 };
+	return wish_of(q, kc_event_load(q->device_host, __ATOMIC_RELAXED));
+}
+
+/* How many slots the list at pos has; *id gets what its last descriptor says. */
+static uint32_t measure(const struct kc_oracle *o, const struct kc_watch_queue *q, uint32_t pos,
+			uint16_t *id)
+{
+	struct kc_pdesc d;
+	uint32_t n = 0;
+
+	do {
+		d = shadow_desc(o, q, kc_watch_forward(q, pos, n));
+		n++;
+	} while (d.flags & VRING_DESC_F_NEXT && n < q->cfg.size);
+	*id = d.id;
+	return n;
+}
+
+static void check_list(const struct kc_oracle *o, struct kc_watch_queue *q, uint32_t pos, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t at = kc_watch_forward(q, pos, i);
+
+		if (q->slot_serial[slot_of(q, at)])
+			kc_watch_malformed(q, "a list reaches into slots that are still in flight");
+		if (!is_available(shadow_desc(o, q, at).flags, wrap_of(q, at)))
+			kc_watch_malformed(q, "a list goes on in a descriptor that is not available");
+	}
+}
+
+static bool offer_next(struct kc_oracle *o, struct kc_watch_queue *q, uint32_t *pos)
+{
+	struct kc_watch_chain *c, like = { .idx = (uint16_t)slot_of(q, *pos), .pos = *pos };
+
+	if (q->slot_serial[slot_of(q, *pos)] ||
+	    !is_available(shadow_desc(o, q, *pos).flags, wrap_of(q, *pos)))
+		return false;
+	like.slots = measure(o, q, *pos, &like.head);
+	check_list(o, q, *pos, like.slots);
+	c = kc_watch_offer(o, q, &like, 1);
+	if (!c)
+		return false;
+	q->derailed |= c->pos != *pos;	/* an id that is in flight: which of the two is used? */
+	own_slots(o, q, *pos, like.slots, c->serial);
+	*pos = kc_watch_forward(q, *pos, like.slots);
+	q->offered++;
+	return true;
+}
+
+static void read_offered(struct kc_oracle *o, struct kc_watch_queue *q, bool at_start)
+{
+	struct kc_wish wish = kick_wish(q);
+	uint64_t since = q->serial;
+	uint32_t pos = q->offered_pos;
+
+	while (offer_next(o, q, &pos))
+		;
+	if (pos != q->offered_pos || q->serial != since)
+		kc_watch_offered(o, q, since, wish, pos, at_start);
+}
+
+/* --- What the device gives back --------------------------------------------------------------- */
+
+static bool used_flags(uint16_t flags, bool wrap)
+{
+	return !(flags & KC_PDESC_F_AVAIL) == !wrap && !(flags & KC_PDESC_F_USED) == !wrap;
+}
+
+static bool used_at(const struct kc_watch_queue *q, uint32_t pos, struct kc_pdesc *d)
+{
+	const uint8_t *p = q->desc_host + 16ull * slot_of(q, pos);
+
+	/* (B) */
+	if (!used_flags(kc_ring_load16(p + KC_PDESC_FLAGS, __ATOMIC_ACQUIRE), wrap_of(q, pos)))
+		return false;
+	*d = kc_pdesc_read(p);
+	return true;
+}
+
+/* In order, one descriptor may stand for a batch that ends with the list it names. */
+static unsigned batch_before(const struct kc_watch_queue *q, const struct kc_watch_chain *c)
+{
+	unsigned n = 0;
+
+	for (const struct kc_watch_chain *i = q->first; i && i != c; i = i->next)
+		n++;
+	return n;
+}
+
+/* The next used descriptor. false: there is none, or only a later look can explain it. */
+static bool take_used(struct kc_oracle *o, struct kc_watch_queue *q, bool final)
+{
+	uint32_t at = q->used_pos;
+	uint64_t slots = q->used_slots;
+	struct kc_watch_used u = { .idx = (uint16_t)slot_of(q, at) };
+	struct kc_watch_chain *c;
+	struct kc_pdesc d;
+
+	if (!used_at(q, at, &d))
+		return false;
+	c = q->by_head[d.id];
+	if ((!c || c->used) && !final)
+		return false;
+	u.id = d.id;
+	u.len = d.flags & VRING_DESC_F_WRITE ? d.len : 0;
+	u.again = c && c->used;
+	u.chain = u.again ? NULL : c;
+	u.late = !c && kc_watch_is_left(q, u.id);
+	kc_shadow_sync(&o->shadow, slot_gpa(q, slot_of(q, at)), 16);
+	if (u.chain && q->cfg.in_order)
+		kc_watch_skipped(o, q, batch_before(q, c));
+	/* Who knows how many slots a list takes that is malformed, or that nobody offered? */
+	q->derailed |= !u.chain || c->bad;
+	kc_watch_used(o, q, &u);
+	own_slots(o, q, at, q->used_slots - slots, 0);
+	return !q->derailed;
+}
+
+static void read_used(struct kc_oracle *o, struct kc_watch_queue *q, enum kc_reading how)
+{
+	while (take_used(o, q, how == KC_READ_ALL))
+		;
+}
+
+/* The slot that the device would use next: has it been used since the ring was stopped? */
+static bool moved(struct kc_oracle *o, struct kc_watch_queue *q, char *buf, size_t cap)
+{
+	uint64_t at = slot_gpa(q, slot_of(q, q->used_pos));
+	struct kc_pdesc d;
+
+	if (!q->desc_host || !used_at(q, q->used_pos, &d) ||
+	    used_flags(shadow_desc(o, q, q->used_pos).flags, wrap_of(q, q->used_pos)) ||
+	    kc_shadow_permitted(&o->shadow, at))
+		return false;
+	snprintf(buf, cap, "slot %u was used with id %u", slot_of(q, q->used_pos), d.id);
+	kc_shadow_sync(&o->shadow, at, 16);
+	return true;
+}
+
+/* --- Wishes ----------------------------------------------------------------------------------- */
+
+static struct kc_event_area driver_area(const struct kc_oracle *o, const struct kc_watch_queue *q)
+{
+	return (struct kc_event_area){
+		kc_shadow_u16(&o->shadow, q->cfg.avail + KC_EVENT_OFF_WRAP),
+		kc_shadow_u16(&o->shadow, q->cfg.avail + KC_EVENT_FLAGS),
+	};
+}
+
+static struct kc_wish call_wish(const struct kc_oracle *o, const struct kc_watch_queue *q)
+{
+	return wish_of(q, driver_area(o, q));
+}
+
+static void say(struct kc_wish w, const struct kc_watch_queue *q, const char *whose, char *buf,
+		size_t cap)
+{
+	if (w.kind == KC_WISH_AT)
+		snprintf(buf, cap, "the %s area DESC, slot %u, wrap %u", whose, slot_of(q, w.pos),
+			 wrap_of(q, w.pos));
+	else
+		snprintf(buf, cap, "the %s area %s", whose,
+			 w.kind == KC_WISH_NEVER ? "DISABLE" : "ENABLE");
+}
+
+static void say_call_wish(struct kc_wish w, const struct kc_watch_queue *q, char *buf, size_t cap)
+{
+	say(w, q, "driver", buf, cap);
+}
+
+static void say_kick_wish(struct kc_wish w, const struct kc_watch_queue *q, char *buf, size_t cap)
+{
+	say(w, q, "device", buf, cap);
+}
+
+static enum kc_rule call_rule(const struct kc_oracle *o, const struct kc_watch_queue *q)
+{
+	return call_wish(o, q).kind == KC_WISH_AT ? KC_RULE_CALL_AT : KC_RULE_CALL_ALWAYS;
+}
+
+static uint32_t device_flags(const void *area)
+{
+	struct kc_event_area e = kc_event_load(area, __ATOMIC_RELAXED);
+
+	return (uint32_t)e.flags << 16 | e.off_wrap;
+}
+
+static bool flags_defined(const struct kc_watch_queue *q, uint32_t flags, char *buf, size_t cap)
+{
+	uint16_t f = (uint16_t)(flags >> 16);
+	uint32_t slot = flags & (KC_EVENT_WRAP - 1u);
+
+	if (f > (q->cfg.event_idx ? VRING_PACKED_EVENT_FLAG_DESC : VRING_PACKED_EVENT_FLAG_DISABLE))
+		snprintf(buf, cap, "the device area's flags are 0x%x, expected %s", f,
+			 q->cfg.event_idx ? "0, 1 or 2" : "0 or 1");
+	else if (f == VRING_PACKED_EVENT_FLAG_DESC && slot >= q->cfg.size)
+		snprintf(buf, cap, "the device area names slot %u, expected one of %u", slot,
+			 q->cfg.size);
+	else
+		return true;
+	return false;
+}
+
+static const char *misused_wish(const struct kc_oracle *o, const struct kc_watch_queue *q)
+{
+	uint16_t flags = driver_area(o, q).flags;
+
+	return flags > (q->cfg.event_idx ? VRING_PACKED_EVENT_FLAG_DESC : VRING_PACKED_EVENT_FLAG_DISABLE) ?
+		"the driver area's flags mean nothing" : NULL;
+}
+
+/* --- kickcall's own writes -------------------------------------------------------------------- */
+
+static bool offers(const struct kc_watch_queue *q, const struct kc_own_write *w)
+{
+	return kc_own_write_overlaps(w, q->cfg.desc, kc_pdesc_bytes(q->cfg.size));
+}
+
+static bool suppresses(const struct kc_watch_queue *q, const struct kc_own_write *w)
+{
+	return kc_own_write_overlaps(w, q->cfg.avail, KC_EVENT_BYTES);
+}
+
+static void touch_chain_of(struct kc_watch_queue *q, uint64_t serial)
+{
+	for (struct kc_watch_chain *c = q->first; c; c = c->next)
+		if (c->serial == serial)
+			c->touched = c->boundless = true;
+}
+
+/* A slot that the device has not passed yet is written again: it may have read the one or the other, and
+ * do with it what it likes. */
+static void touch_offered(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_own_write *w)
+{
+	for (uint32_t slot = 0; slot < q->cfg.size; slot++) {
+		if (!q->slot_serial[slot] || !kc_own_write_overlaps(w, slot_gpa(q, slot), 16) ||
+		    !kc_own_write_changes(o, w, slot_gpa(q, slot), 16))
+			continue;
+		kc_watch_malformed(q, "a descriptor was rewritten while its list was in flight");
+		touch_chain_of(q, q->slot_serial[slot]);
+	}
+}
+
+static void touch_used(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_own_write *w)
+{
+	(void)o;
+	(void)w;
+	kc_watch_malformed(q, "the driver wrote the device area");
+}
+
+/* --- Names and pictures ----------------------------------------------------------------------- */
+
+static bool in_device_area(const struct kc_watch_queue *q, uint64_t gpa, struct kc_place_of *p)
+{
+	if (kc_place_in(gpa, q->cfg.used, KC_EVENT_BYTES)) {
+		p->at = KC_AT_USED;
+		snprintf(p->text, sizeof(p->text), "the device area of queue %u", q->qi);
+		return true;
+	}
+	if (kc_place_in(gpa, q->cfg.used + KC_EVENT_BYTES, KC_NEAR)) {
+		p->at = KC_AT_USED_END;
+		snprintf(p->text, sizeof(p->text), "the %" PRIu64 " bytes after the device area of queue %u",
+			 (uint64_t)KC_NEAR, q->qi);
+		return true;
+	}
+	return false;
+}
+
+static bool place(const struct kc_watch_queue *q, uint64_t gpa, struct kc_place_of *p)
+{
+	p->q = q;
+	if (kc_place_in(gpa, q->cfg.desc, kc_pdesc_bytes(q->cfg.size))) {
+		uint64_t slot = (gpa - q->cfg.desc) / 16;
+
+		p->at = KC_AT_DESC;
+		snprintf(p->text, sizeof(p->text), "slot %" PRIu64 " of the ring of queue %u", slot, q->qi);
+		return true;
+	}
+	if (kc_place_in(gpa, q->cfg.avail, KC_EVENT_BYTES)) {
+		p->at = KC_AT_AVAIL;
+		snprintf(p->text, sizeof(p->text), "the driver area of queue %u", q->qi);
+		return true;
+	}
+	return in_device_area(q, gpa, p);
+}
+
+static void draw_area(const char *whose, struct kc_event_area e, FILE *out)
+{
+	fprintf(out, "   %s area: flags %u, slot %u, wrap %u\n", whose, e.flags,
+		e.off_wrap & (KC_EVENT_WRAP - 1u), e.off_wrap >> 15);
+}
+
+static void draw(const struct kc_oracle *o, const struct kc_watch_queue *q, FILE *out)
+{
+	fprintf(out, "  next to offer: slot %u, wrap %u   offered %" PRIu64,
+		slot_of(q, q->offered_pos), wrap_of(q, q->offered_pos), q->offered);
+	draw_area("driver", driver_area(o, q), out);
+	if (!q->device_host)
+		return;
+	fprintf(out, "  next to use:   slot %u, wrap %u   used %" PRIu64, slot_of(q, q->used_pos),
+		wrap_of(q, q->used_pos), q->used);
+	draw_area("device", kc_event_load(q->device_host, __ATOMIC_RELAXED), out);
+}
+
+const struct kc_layout kc_layout_packed = {
+	.name = "packed",
+	.place_name = "slot",
+	.used_name = "slot",
+	.period = period,
+	.device_bytes = device_bytes,
+	.base_pos = base_pos,
+	.show = show,
+	.start = start,
+	.stop = stop,
+	.walk = walk,
+	.read_offered = read_offered,
+	.read_used = read_used,
+	.moved = moved,
+	.offers = offers,
+	.suppresses = suppresses,
+	.touch_used = touch_used,
+	.touch_offered = touch_offered,
+	.call_wish = call_wish,
+	.kick_wish = kick_wish,
+	.say_call_wish = say_call_wish,
+	.say_kick_wish = say_kick_wish,
+	.misused_wish = misused_wish,
+	.call_rule = call_rule,
+	.device_flags = device_flags,
+	.flags_defined = flags_defined,
+	.place = place,
+	.draw = draw,
+};
