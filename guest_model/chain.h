@@ -26,7 +26,8 @@ struct kc_chain {
 struct kc_used {
 	uint32_t id;			/* split: head; as wide as the ring's field, so that an
 					 * impossible one is shown whole. packed: buffer id */
-	uint32_t len;
+	uint32_t len;			/* packed: 0 where the used descriptor has no WRITE */
+	uint16_t flags;			/* packed: of the used descriptor; 0 if skipped. split: 0 */
 	void *token;
 	bool skipped;			/* IN_ORDER: used without an entry of its own; len is then all
 					 * that it can be (VQ-SPLIT-INORDER-02) */

@@ -29,7 +29,7 @@ static int split_init(struct kc_ring *r, struct kc_mem *mem, const struct kc_rin
 	struct kc_split_config sc = {
 		.size = c->size, .desc = c->area[KC_AREA_DESC], .avail = c->area[KC_AREA_DRIVER],
 		.used = c->area[KC_AREA_DEVICE], .from = (uint16_t)c->from,
-		.event_idx = c->event_idx,
+		.event_idx = c->event_idx, .in_order = c->in_order,
 	};
 
 	return kc_split_init(&r->split, mem, &sc);
@@ -57,7 +57,7 @@ static bool split_kick_needed(struct kc_ring *r)
 
 static bool split_ready(const struct kc_ring *r)
 {
-	return kc_split_used_idx(&r->split) != r->split.used_idx;
+	return r->split.batch_left || kc_split_used_idx(&r->split) != r->split.used_idx;
 }
 
 static int split_reap(struct kc_ring *r, struct kc_used *u)
@@ -112,9 +112,107 @@ const struct kc_ring_ops kc_ring_split = {
 	.published = split_published,
 };
 
+/* --- Packed ------------------------------------------------------------------------------------- */
+
+static struct kc_area_shape packed_shape(uint32_t size, enum kc_area area)
+{
+	const struct kc_area_shape shapes[KC_AREAS] = {
+		[KC_AREA_DESC] = { kc_pdesc_bytes(size), KC_PDESC_ALIGN },
+		[KC_AREA_DRIVER] = { KC_EVENT_BYTES, KC_EVENT_ALIGN },
+		[KC_AREA_DEVICE] = { KC_EVENT_BYTES, KC_EVENT_ALIGN },
+	};
+
+	return shapes[area];
+}
+
+static int packed_init(struct kc_ring *r, struct kc_mem *mem, const struct kc_ring_config *c)
+{
+	struct kc_packed_config pc = {
+		.size = c->size, .desc = c->area[KC_AREA_DESC], .driver = c->area[KC_AREA_DRIVER],
+		.device = c->area[KC_AREA_DEVICE], .from = c->from,
+		.event_idx = c->event_idx, .in_order = c->in_order,
+	};
+
+	return kc_packed_init(&r->packed, mem, &pc);
+}
+
+static void packed_fini(struct kc_ring *r)
+{
+	kc_packed_fini(&r->packed);
+}
+
+static int packed_add(struct kc_ring *r, const struct kc_chain *chain, void *token, uint16_t *id)
+{
+	return kc_packed_add(&r->packed, chain, token, id);
+}
+
+static unsigned packed_publish(struct kc_ring *r)
+{
+	return kc_packed_publish(&r->packed);
+}
+
+static bool packed_kick_needed(struct kc_ring *r)
+{
+	return kc_packed_kick_needed(&r->packed);
+}
+
+static bool packed_ready(const struct kc_ring *r)
+{
+	return kc_packed_ready(&r->packed);
+}
+
+static int packed_reap(struct kc_ring *r, struct kc_used *u)
+{
+	return kc_packed_reap(&r->packed, u);
+}
+
+static int packed_abandon(struct kc_ring *r, struct kc_used *u)
+{
+	return kc_packed_abandon(&r->packed, u);
+}
+
+static bool packed_arm(struct kc_ring *r)
+{
+	return kc_packed_arm(&r->packed);
+}
+
+static void packed_suppress(struct kc_ring *r)
+{
+	kc_packed_suppress(&r->packed);
+}
+
+static uint32_t packed_room(const struct kc_ring *r)
+{
+	return r->packed.nfree;
+}
+
+static uint16_t packed_published(const struct kc_ring *r)
+{
+	return kc_packed_off_wrap(&r->packed, r->packed.published_pos);
+}
+
+const struct kc_ring_ops kc_ring_packed = {
+	.name = "packed",
+	.packed = true,
+	.shape = packed_shape,
+	.base = kc_packed_base,
+	.init = packed_init,
+	.fini = packed_fini,
+	.add = packed_add,
+	.publish = packed_publish,
+	.kick_needed = packed_kick_needed,
+	.ready = packed_ready,
+	.reap = packed_reap,
+	.abandon = packed_abandon,
+	.arm = packed_arm,
+	.suppress = packed_suppress,
+	.room = packed_room,
+	.published = packed_published,
+};
+
 /* --- Both --------------------------------------------------------------------------------------- */
 
-static const struct kc_ring_ops *const layouts[] = { &kc_ring_split };
+static const struct kc_ring_ops *const layouts[] = { &kc_ring_split, &kc_ring_packed };
 
 const struct kc_ring_ops *kc_ring_layout(const char *name)
 {

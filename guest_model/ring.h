@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <guest_model/chain.h>
+#include <guest_model/packed.h>
 #include <guest_model/split.h>
 #include <sim/mem.h>
 
@@ -61,10 +62,11 @@ struct kc_ring {
 	struct kc_ring_config config;
 	union {
 		struct kc_split split;
+		struct kc_packed packed;
 	};
 };
 
-extern const struct kc_ring_ops kc_ring_split;
+extern const struct kc_ring_ops kc_ring_split, kc_ring_packed;
 /* By its name; NULL if there is no such layout. */
 const struct kc_ring_ops *kc_ring_layout(const char *name);
 /* Sets r->ops and r->config, then as ops->init. */

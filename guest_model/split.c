@@ -9,7 +9,10 @@
  * says which state the chain is in: added (the device cannot know of it yet), published, or none.
  *
  * Freed chains go to the front of the free list, as in common drivers: heads are reused quickly,
- * and come in a mixed order as soon as completions do.
+ * and come in a mixed order as soon as completions do. With IN_ORDER the free list is the table
+ * itself, a circle that is never changed: what is used in order is free in order
+ * (VQ-SPLIT-DESC-DRV-02). `order` then mirrors the available ring, so that an entry that completes a
+ * batch tells which buffers that are: the oldest ones, up to the one that it names.
  *
  * Supply follows VQ-SPLIT-SUPPLY-DRV-01..04: descriptors, then the ring entry (both in add), then
  * avail->idx with release (publish), then a full barrier and the question whether to kick.
@@ -32,6 +35,7 @@ struct kc_split_slot {
 	uint16_t last;			/* last direct descriptor */
 	uint32_t ndesc;			/* direct descriptors */
 	void *token;
+	uint32_t writable;		/* bytes, as far as used.len can tell them */
 	bool has_table;
 	uint64_t table_alloc;		/* gpa of the allocation that holds the indirect table */
 	struct kc_split_slot *pending_next;
@@ -103,6 +107,7 @@ static void set_start(struct kc_split *vq, uint16_t from)
 	vq->published_idx = from;
 	vq->kicked_idx = from;
 	vq->used_idx = from;
+	vq->order_idx = from;
 	avail_store16(vq, KC_AVAIL_IDX, from, __ATOMIC_RELAXED);
 	used_store16(vq, KC_USED_IDX, from, __ATOMIC_RELAXED);
 	if (!vq->event_idx)
@@ -111,14 +116,15 @@ static void set_start(struct kc_split *vq, uint16_t from)
 	used_store16(vq, kc_used_avail_event(vq->size), from, __ATOMIC_RELAXED);
 }
 
-static int make_free_list(struct kc_split *vq)
+static int make_free_list(struct kc_split *vq, uint16_t from)
 {
 	vq->slots = calloc(vq->size, sizeof(*vq->slots));
-	if (!vq->slots)
+	vq->order = calloc(vq->size, sizeof(*vq->order));
+	if (!vq->slots || !vq->order)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < vq->size; i++)
-		vq->slots[i].next = i + 1 < vq->size ? i + 1 : NO_SLOT;
-	vq->free_head = 0;
+		vq->slots[i].next = i + 1 < vq->size ? i + 1 : vq->in_order ? 0 : NO_SLOT;
+	vq->free_head = vq->in_order ? from % vq->size : 0;
 	vq->nfree = vq->size;
 	return 0;
 }
@@ -135,6 +141,7 @@ int kc_split_init(struct kc_split *vq, struct kc_mem *mem, const struct kc_split
 	vq->avail = c->avail;
 	vq->used = c->used;
 	vq->event_idx = c->event_idx;
+	vq->in_order = c->in_order;
 	vq->desc_host = kc_mem_host(mem, c->desc, kc_desc_bytes(c->size));
 	vq->avail_host = kc_mem_host(mem, c->avail, kc_avail_bytes(c->size));
 	vq->used_host = kc_mem_host(mem, c->used, kc_used_bytes(c->size));
@@ -142,7 +149,7 @@ int kc_split_init(struct kc_split *vq, struct kc_mem *mem, const struct kc_split
 		return -EFAULT;
 	ret = zero_parts(vq);
 	if (!ret)
-		ret = make_free_list(vq);
+		ret = make_free_list(vq, c->from);
 	if (!ret)
 		set_start(vq, c->from);
 	return ret;
@@ -154,6 +161,7 @@ void kc_split_fini(struct kc_split *vq)
 		if (vq->slots[i].state != CHAIN_NONE && vq->slots[i].has_table)
 			kc_mem_free(vq->mem, vq->slots[i].table_alloc);
 	free(vq->slots);
+	free(vq->order);
 	*vq = (struct kc_split){ 0 };
 }
 
@@ -163,6 +171,17 @@ void kc_split_fini(struct kc_split *vq)
 static unsigned descriptors(const struct kc_chain *chain)
 {
 	return chain->indirect ? chain->ndirect + 1 : chain->nsegs;
+}
+
+/* With IN_ORDER the next free descriptors lie in one row, unless a hostile pen had its fun. */
+static bool fits(const struct kc_split *vq, unsigned n)
+{
+	if (n > vq->nfree)
+		return false;
+	for (unsigned i = 0; vq->in_order && i < n; i++)
+		if (vq->slots[(vq->free_head + i) % vq->size].state != CHAIN_NONE)
+			return false;
+	return true;
 }
 
 static int check_chain(const struct kc_split *vq, const struct kc_chain *chain)
@@ -182,7 +201,16 @@ static int check_chain(const struct kc_split *vq, const struct kc_chain *chain)
 		return -EINVAL;
 	if (chain->indirect && (chain->nsegs > vq->size || chain->ndirect >= chain->nsegs))
 		return -EINVAL;
-	return descriptors(chain) > vq->nfree ? -ENOSPC : 0;
+	return fits(vq, descriptors(chain)) ? 0 : -ENOSPC;
+}
+
+static uint32_t writable_bytes(const struct kc_chain *chain)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < chain->nsegs; i++)
+		bytes += chain->segs[i].write ? chain->segs[i].len : 0;
+	return bytes < UINT32_MAX ? bytes : UINT32_MAX;
 }
 
 static struct kc_desc desc_of(const struct kc_seg *seg, bool more, uint16_t next)
@@ -262,6 +290,15 @@ static void write_indirect(struct kc_split *vq, const struct kc_chain *chain, ui
 	});
 }
 
+void kc_split_by_hand(struct kc_split *vq, uint16_t head)
+{
+	uint32_t slot = vq->avail_idx % vq->size;
+
+	avail_store16(vq, kc_avail_slot(slot), head, __ATOMIC_RELAXED);
+	vq->order[slot] = head;
+	vq->avail_idx++;
+}
+
 int kc_split_add(struct kc_split *vq, const struct kc_chain *chain, void *token, uint16_t *head)
 {
 	uint64_t table_alloc = 0, table = 0;
@@ -283,13 +320,12 @@ int kc_split_add(struct kc_split *vq, const struct kc_chain *chain, void *token,
 	slot->last = take_free(vq, slot->ndesc);
 	slot->state = CHAIN_ADDED;
 	slot->token = token;
+	slot->writable = writable_bytes(chain);
 	slot->has_table = chain->indirect;
 	slot->table_alloc = table_alloc;
 	slot->pending_next = vq->pending;
 	vq->pending = slot;
-
-	avail_store16(vq, kc_avail_slot(vq->avail_idx % vq->size), *head, __ATOMIC_RELAXED);
-	vq->avail_idx++;
+	kc_split_by_hand(vq, *head);
 	return 0;
 }
 
@@ -349,9 +385,48 @@ static void free_chain(struct kc_split *vq, uint16_t head)
 	slot->has_table = false;
 	slot->state = CHAIN_NONE;
 	slot->token = NULL;
+	vq->nfree += slot->ndesc;
+	if (vq->in_order)
+		return;
 	vq->slots[slot->last].next = vq->free_head;
 	vq->free_head = head;
-	vq->nfree += slot->ndesc;
+}
+
+/* The buffer behind u->id comes back as *u says. */
+static int take_back(struct kc_split *vq, struct kc_used *u)
+{
+	if (u->id >= vq->size || vq->slots[u->id].state != CHAIN_PUBLISHED)
+		return -EPROTO;
+	u->token = vq->slots[u->id].token;
+	free_chain(vq, u->id);
+	return 1;
+}
+
+/* IN_ORDER: how many buffers, from the oldest on, are complete when `id` is; 0 if it is not among
+ * those that used->idx counts. */
+static uint32_t count_batch(const struct kc_split *vq, uint32_t id, uint16_t used_idx)
+{
+	uint16_t counted = used_idx - vq->order_idx;
+
+	for (uint32_t n = 0; n < counted && n < vq->size; n++)
+		if (vq->order[(uint16_t)(vq->order_idx + n) % vq->size] == id)
+			return n + 1;
+	return 0;
+}
+
+/* The oldest buffer of the batch; all but the last are skipped (VQ-SPLIT-INORDER-01). */
+static int take_back_oldest(struct kc_split *vq, struct kc_used *u)
+{
+	uint16_t head = vq->order[vq->order_idx % vq->size];
+	bool last = --vq->batch_left == 0;
+
+	*u = (struct kc_used){ .id = head, .len = vq->batch_len, .skipped = !last };
+	if (!last)
+		u->len = head < vq->size ? vq->slots[head].writable : 0;
+	if (vq->used_idx == vq->order_idx)
+		vq->used_idx++;
+	vq->order_idx++;
+	return take_back(vq, u);
 }
 
 int kc_split_reap(struct kc_split *vq, struct kc_used *u)
@@ -359,6 +434,8 @@ int kc_split_reap(struct kc_split *vq, struct kc_used *u)
 	uint16_t ready = kc_split_used_idx(vq) - vq->used_idx;
 	uint64_t offset = kc_used_slot(vq->used_idx % vq->size);
 
+	if (vq->batch_left)
+		return take_back_oldest(vq, u);
 	if (!ready)
 		return 0;
 	/* An index that went backwards shows up here as well. */
@@ -368,17 +445,20 @@ int kc_split_reap(struct kc_split *vq, struct kc_used *u)
 		.id = used_load32(vq, offset, __ATOMIC_RELAXED),
 		.len = used_load32(vq, offset + 4, __ATOMIC_RELAXED),
 	};
+	if (vq->in_order) {
+		vq->batch_left = count_batch(vq, u->id, vq->used_idx + ready);
+		vq->batch_len = u->len;
+		if (vq->batch_left)
+			return take_back_oldest(vq, u);
+	}
 	vq->used_idx++;
-	if (u->id >= vq->size || vq->slots[u->id].state != CHAIN_PUBLISHED)
-		return -EPROTO;
-	u->token = vq->slots[u->id].token;
-	free_chain(vq, u->id);
-	return 1;
+	return vq->in_order ? -EPROTO : take_back(vq, u);
 }
 
 int kc_split_abandon(struct kc_split *vq, struct kc_used *u)
 {
 	vq->pending = NULL;
+	vq->batch_left = 0;
 	for (uint32_t n = 0; n < vq->size && vq->nfree < vq->size; n++) {
 		uint32_t head = vq->sweep++ % vq->size;
 

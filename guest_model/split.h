@@ -21,7 +21,7 @@ struct kc_split {
 	struct kc_mem *mem;
 	uint32_t size;
 	uint64_t desc, avail, used;	/* gpa */
-	bool event_idx;
+	bool event_idx, in_order;
 	uint16_t avail_idx;		/* next entry to write, free-running */
 	uint16_t published_idx;		/* what avail->idx holds */
 	uint16_t kicked_idx;		/* published_idx when kick_needed last said yes or no */
@@ -31,6 +31,10 @@ struct kc_split {
 	uint32_t nfree;
 	uint32_t in_flight;		/* heads published and not reaped */
 	uint32_t sweep;			/* where kc_split_abandon goes on */
+	uint32_t batch_left;		/* IN_ORDER: buffers that the used entry just read completes... */
+	uint32_t batch_len;		/* ...and what it says of the last of them */
+	uint16_t *order;		/* IN_ORDER: what the driver put into the available ring... */
+	uint16_t order_idx;		/* ...and the entry of the oldest that did not come back */
 	struct kc_split_slot *slots;	/* size entries */
 	struct kc_split_slot *pending;	/* added, not published: cleared by publish */
 	void *desc_host, *avail_host, *used_host;
@@ -40,13 +44,15 @@ struct kc_split_config {
 	uint32_t size;			/* power of two, 1..32768 */
 	uint64_t desc, avail, used;	/* gpa; each part inside one region */
 	uint16_t from;			/* first value of both indices */
-	bool event_idx;
+	bool event_idx, in_order;
 };
 
 /*
  * Zeroes the three parts and sets both indices to `from`. With event_idx, used_event and avail_event
  * become `from` too: what a ring that ran that far and then went idle looks like, so that the first
- * request is kicked and its completion called. -EINVAL (size, alignment), -EFAULT, -ENOMEM.
+ * request is kicked and its completion called. With in_order those chains had one descriptor each, so
+ * that the first free one is from % size (2.7.5: ring order from 0 on). -EINVAL (size, alignment),
+ * -EFAULT, -ENOMEM.
  */
 int kc_split_init(struct kc_split *vq, struct kc_mem *mem, const struct kc_split_config *c);
 /* Also after a failed init. Frees the indirect tables of chains in flight; their tokens are lost. */
@@ -69,7 +75,11 @@ unsigned kc_split_publish(struct kc_split *vq);
 bool kc_split_kick_needed(struct kc_split *vq);
 
 /* 1 and *u, 0 when there is none, -EPROTO for an impossible entry (u->id/len as read; the entry is
- * skipped), -EOVERFLOW when used->idx is ahead of what was published (nothing is consumed). */
+ * skipped), -EOVERFLOW when used->idx is ahead of what was published (nothing is consumed).
+ * With IN_ORDER one entry may complete several buffers (VQ-SPLIT-INORDER-01): they come one by one,
+ * and used_idx moves with them. Impossible is then also an entry that completes more buffers than
+ * used->idx counts. What an impossible entry stood for comes back as skipped by the next possible
+ * one. */
 int kc_split_reap(struct kc_split *vq, struct kc_used *u);
 /*
  * Takes back a chain that will never be used, because the ring was stopped or never started: 1 and
@@ -90,7 +100,10 @@ void kc_split_set_no_interrupt(struct kc_split *vq, bool on);
 /* Asks for a call at the next used entry, and re-checks: true if entries are already there. */
 bool kc_split_arm(struct kc_split *vq);
 
-/* Heads in flight (published and not reaped), and free descriptors. */
+/* For guest_model/raw.c: head, which the books do not know, goes into the next available slot. */
+void kc_split_by_hand(struct kc_split *vq, uint16_t head);
+
+/* Heads in flight (published and not reaped). */
 unsigned kc_split_in_flight(const struct kc_split *vq);
 
 #endif
