@@ -34,6 +34,7 @@ struct kc_shape {
 	bool indirect;
 	uint32_t direct;		/* so many direct descriptors before the table */
 	bool flagged_table;		/* WRITE on the table's descriptor */
+	bool unaligned_table;		/* the table lies at an odd address */
 	enum kc_place place;		/* of the largest buffer */
 	/* Device-specific, by the port's own words (blk: "read", "write", "flush", "get-id", "type N",
 	 * "sector N", "reserved N", ...). */

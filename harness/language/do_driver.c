@@ -39,7 +39,8 @@ static enum added add_shape(struct kc_world *w, unsigned qi, const struct kc_sha
 	if (!r)
 		return ADD_OVER;
 	chain = (struct kc_chain){ .segs = r->segs, .nsegs = r->nsegs, .indirect = r->indirect,
-				   .ndirect = shape->direct, .flagged_table = shape->flagged_table };
+				   .ndirect = shape->direct, .flagged_table = shape->flagged_table,
+				   .unaligned_table = shape->unaligned_table };
 	ret = q->ring.ops->add(&q->ring, &chain, r, &head);
 	if (ret == 0) {
 		q->outstanding++;
@@ -287,27 +288,41 @@ static int suppression_written(struct kc_world *w, const struct kc_step *s, cons
 
 KC_VERB(used_event)
 {
-	struct kc_world_queue *q = kc_world_queue(w, s->qi);
+	struct kc_split *vq = kc_world_split(w, s->qi, "used_event");
 	uint16_t v;
 
-	if (!q)
+	if (!vq)
 		return -1;
-	if (!q->ring.config.event_idx)
+	if (!vq->event_idx)
 		return kc_world_script_error(w, "used_event means nothing without event_idx");
 	v = (uint16_t)kc_world_num(w, &s->args[0].num, s->qi);
-	kc_split_set_used_event(&q->ring.split, v);
+	kc_split_set_used_event(vq, v);
 	return suppression_written(w, s, "used-event", v);
+}
+
+KC_VERB(event_in_slots)
+{
+	struct kc_packed *vq = kc_world_packed(w, s->qi, "event in N slots");
+	uint16_t at;
+
+	if (!vq)
+		return -1;
+	if (!vq->event_idx)
+		return kc_world_script_error(w, "an event in N slots means nothing without event_idx");
+	at = kc_packed_off_wrap(vq, (uint32_t)(vq->used_pos + s->args[0].num.plus) % (2 * vq->size));
+	kc_packed_set_event(vq, at, VRING_PACKED_EVENT_FLAG_DESC);
+	return suppression_written(w, s, "driver-area", at);
 }
 
 KC_VERB(no_interrupt)
 {
-	struct kc_world_queue *q = kc_world_queue(w, s->qi);
+	struct kc_split *vq = kc_world_split(w, s->qi, "no_interrupt");
 
-	if (!q)
+	if (!vq)
 		return -1;
-	if (q->ring.config.event_idx)
+	if (vq->event_idx)
 		return kc_world_script_error(w, "no_interrupt must stay 0 with event_idx");
-	kc_split_set_no_interrupt(&q->ring.split, s->args[0].num.plus);
+	kc_split_set_no_interrupt(vq, s->args[0].num.plus);
 	return suppression_written(w, s, "no-interrupt", (uint64_t)s->args[0].num.plus);
 }
 

@@ -274,15 +274,21 @@ KC_VERB(expect_call)
 	return kc_world_wait(w, call_seen, &x, "", "a call");
 }
 
+/* The device's area of a split ring, at rest or as it is. */
+static const uint8_t *used_ring(struct kc_world *w, const struct kc_step *s, const char *what)
+{
+	if (!kc_world_split(w, s->qi, what))
+		return NULL;
+	return kc_mem_host(&w->mem, w->q[s->qi].config.used, kc_used_bytes(w->q[s->qi].config.size));
+}
+
 KC_VERB(expect_used_flags)
 {
-	struct kc_world_queue *q = kc_world_queue(w, s->qi);
-	const uint8_t *used;
+	const uint8_t *used = used_ring(w, s, "used_flags");
 	uint16_t flags;
 
-	if (!q)
+	if (!used)
 		return -1;
-	used = kc_mem_host(&w->mem, q->config.used, kc_used_bytes(q->config.size));
 	flags = kc_ring_load16(used + KC_USED_FLAGS, __ATOMIC_RELAXED);
 	if (flags != s->args[0].num.plus)
 		kc_world_violate(w, "", "queue %u: expected used.flags %u, actual %u", s->qi,
@@ -292,40 +298,58 @@ KC_VERB(expect_used_flags)
 
 KC_VERB(expect_avail_event)
 {
-	struct kc_world_queue *q = kc_world_queue(w, s->qi);
-	const uint8_t *used;
+	const uint8_t *used = used_ring(w, s, "avail_event");
 	uint16_t event;
 
-	if (!q)
+	if (!used)
 		return -1;
 	kc_world_settle(w);
-	used = kc_mem_host(&w->mem, q->config.used, kc_used_bytes(q->config.size));
-	event = kc_ring_load16(used + kc_used_avail_event(q->config.size), __ATOMIC_RELAXED);
+	event = kc_ring_load16(used + kc_used_avail_event(w->q[s->qi].config.size), __ATOMIC_RELAXED);
 	if (event != s->args[0].num.plus)
 		kc_world_violate(w, "", "queue %u: expected used.avail_event %u, actual %u", s->qi,
 				 (unsigned)s->args[0].num.plus, event);
 	return 0;
 }
 
+static void split_kick_wanted(struct kc_world *w, unsigned qi)
+{
+	const struct kc_split *vq = &w->q[qi].ring.split;
+	const uint8_t *used = kc_mem_host(&w->mem, vq->used, kc_used_bytes(vq->size));
+	uint16_t flags = kc_ring_load16(used + KC_USED_FLAGS, __ATOMIC_RELAXED);
+	uint16_t event = kc_ring_load16(used + kc_used_avail_event(vq->size), __ATOMIC_RELAXED);
+
+	if (vq->event_idx && event != vq->published_idx)
+		kc_world_violate(w, "", "queue %u is idle: expected avail_event %u, actual %u", qi,
+				 vq->published_idx, event);
+	if (!vq->event_idx && flags & VRING_USED_F_NO_NOTIFY)
+		kc_world_violate(w, "", "queue %u is idle: expected used.flags 0, actual %u", qi, flags);
+}
+
+static void packed_kick_wanted(struct kc_world *w, unsigned qi)
+{
+	const struct kc_ring *r = &w->q[qi].ring;
+	struct kc_event_area e = kc_event_load(kc_mem_host(&w->mem, r->packed.device, KC_EVENT_BYTES),
+					       __ATOMIC_RELAXED);
+	uint16_t next = r->ops->published(r);
+
+	if (e.flags == VRING_PACKED_EVENT_FLAG_DISABLE ||
+	    (e.flags == VRING_PACKED_EVENT_FLAG_DESC && e.off_wrap != next))
+		kc_world_violate(w, "", "queue %u is idle: expected the device area to want a kick at slot %u "
+				 "wrap %u, actual flags %u, slot %u, wrap %u", qi, next & 0x7fff, next >> 15,
+				 e.flags, e.off_wrap & 0x7fff, e.off_wrap >> 15);
+}
+
 KC_VERB(expect_kick_wanted)
 {
-	struct kc_world_queue *q = kc_world_queue(w, s->qi);
-	const uint8_t *used;
-	uint16_t flags, event;
-
-	if (!q)
+	if (!kc_world_queue(w, s->qi))
 		return -1;
 	if (w->cfg.busy_poll)
 		return kc_world_stop(w, KC_SKIP, "needs a back-end that sleeps: one that polls wants no kick");
 	kc_world_settle(w);
-	used = kc_mem_host(&w->mem, q->config.used, kc_used_bytes(q->config.size));
-	flags = kc_ring_load16(used + KC_USED_FLAGS, __ATOMIC_RELAXED);
-	event = kc_ring_load16(used + kc_used_avail_event(q->config.size), __ATOMIC_RELAXED);
-	if (q->ring.config.event_idx && event != q->ring.split.published_idx)
-		kc_world_violate(w, "", "queue %u is idle: expected avail_event %u, actual %u", s->qi,
-				 q->ring.split.published_idx, event);
-	if (!q->ring.config.event_idx && flags & VRING_USED_F_NO_NOTIFY)
-		kc_world_violate(w, "", "queue %u is idle: expected used.flags 0, actual %u", s->qi, flags);
+	if (w->q[s->qi].ring.ops->packed)
+		packed_kick_wanted(w, s->qi);
+	else
+		split_kick_wanted(w, s->qi);
 	return 0;
 }
 

@@ -144,6 +144,17 @@ static int check_queue(struct kc_world *w, unsigned qi, unsigned size)
 	return 0;
 }
 
+/* A device's rings are all of the layout that was negotiated. */
+static int check_layout(struct kc_world *w, const struct kc_ring_ops *layout)
+{
+	bool packed = w->vmm.driver_features & KC_BIT(VIRTIO_F_RING_PACKED);
+
+	if (layout->packed == packed)
+		return 0;
+	return kc_world_script_error(w, "a %s ring, and %s was negotiated", layout->name,
+				     packed ? "packed" : "no packed ring");
+}
+
 static int make_ring(struct kc_world *w, unsigned qi, const struct kc_ring_ops *layout,
 		     struct kc_ring_config *c, const bool *opt)
 {
@@ -169,7 +180,8 @@ static int make(struct kc_world *w, const struct kc_step *s, uint32_t from, cons
 
 	if (!layout)
 		return kc_world_script_error(w, "there is no ring layout '%s'", s->args[1].word);
-	if (kc_world_session(w) || read_options(w, rest, opt) || check_queue(w, qi, size))
+	if (kc_world_session(w) || read_options(w, rest, opt) || check_queue(w, qi, size) ||
+	    check_layout(w, layout))
 		return -1;
 	kc_world_forget_queue(w, qi);
 	if (make_ring(w, qi, layout, &ring, opt))
@@ -205,24 +217,56 @@ struct kc_world_queue *kc_world_queue(struct kc_world *w, unsigned qi)
 	return NULL;
 }
 
+struct kc_split *kc_world_split(struct kc_world *w, unsigned qi, const char *what)
+{
+	struct kc_world_queue *q = kc_world_queue(w, qi);
+
+	if (!q)
+		return NULL;
+	if (!q->ring.ops->packed)
+		return &q->ring.split;
+	kc_world_script_error(w, "%s: queue %u is packed, and that is a split ring's", what, qi);
+	return NULL;
+}
+
+struct kc_packed *kc_world_packed(struct kc_world *w, unsigned qi, const char *what)
+{
+	struct kc_world_queue *q = kc_world_queue(w, qi);
+
+	if (!q)
+		return NULL;
+	if (q->ring.ops->packed)
+		return &q->ring.packed;
+	kc_world_script_error(w, "%s: queue %u is split, and that is a packed ring's", what, qi);
+	return NULL;
+}
+
+/* The longest chain that ring, device and back-end allow. */
+static uint32_t longest_chain(const struct kc_world *w, const struct kc_ring *r)
+{
+	uint32_t limit = w->port && w->port->ops->max_descriptors ?
+		w->port->ops->max_descriptors(w->port) : 0;
+	uint32_t max = w->cfg.chain_max ? w->cfg.chain_max : 1024;
+
+	max = r->config.size < max ? r->config.size : max;
+	return limit && limit < max ? limit : max;
+}
+
 int64_t kc_world_num(struct kc_world *w, const struct kc_num *n, unsigned qi)
 {
-	const struct kc_ring *r = &w->q[qi].ring;
-	uint32_t max, limit;
+	const struct kc_split *vq;
 
 	if (n->base != KC_NUM_CONST && n->base != KC_NUM_QUEUE_NUM && !kc_world_queue(w, qi))
 		return 0;
 	switch (n->base) {
 	case KC_NUM_USED_IDX:
-		return (uint16_t)(kc_split_used_idx(&r->split) + n->plus);
+		vq = kc_world_split(w, qi, "used_idx");
+		return vq ? (uint16_t)(kc_split_used_idx(vq) + n->plus) : 0;
 	case KC_NUM_AVAIL_IDX:
-		return (uint16_t)(r->split.published_idx + n->plus);
+		vq = kc_world_split(w, qi, "avail_idx");
+		return vq ? (uint16_t)(vq->published_idx + n->plus) : 0;
 	case KC_NUM_MAX:
-		/* The longest chain that ring, device and back-end allow. */
-		limit = w->port && w->port->ops->max_descriptors ? w->port->ops->max_descriptors(w->port) : 0;
-		max = w->cfg.chain_max ? w->cfg.chain_max : 1024;
-		max = r->config.size < max ? r->config.size : max;
-		return (limit && limit < max ? limit : max) + n->plus;
+		return longest_chain(w, &w->q[qi].ring) + n->plus;
 	case KC_NUM_QUEUE_NUM:
 		return (int64_t)w->vmm.queues_max + n->plus;
 	default:

@@ -144,6 +144,15 @@ static int check_without(struct kc_world *w, const struct kc_need *n)
 			     w->script->path, n->line, n->col, n->word);
 }
 
+/* "queue N packed ..." needs what it says. */
+static int check_layout(struct kc_world *w)
+{
+	if (!kc_script_has_layout(w->script, "packed") ||
+	    w->vmm.device_features & KC_BIT(kc_feature_by_name("packed")))
+		return 0;
+	return kc_world_stop(w, KC_SKIP, "needs feature packed, which is not offered");
+}
+
 int kc_world_check_needs(struct kc_world *w)
 {
 	for (unsigned i = 0; i < w->script->nwithout; i++)
@@ -152,5 +161,5 @@ int kc_world_check_needs(struct kc_world *w)
 	for (unsigned i = 0; i < w->script->nneeds; i++)
 		if (check_word(w, &w->script->needs[i]))
 			return -1;
-	return 0;
+	return check_layout(w);
 }

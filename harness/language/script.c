@@ -742,3 +742,12 @@ bool kc_script_needs(const struct kc_script *s, const char *word)
 			return true;
 	return false;
 }
+
+bool kc_script_has_layout(const struct kc_script *s, const char *layout)
+{
+	for (unsigned i = 0; i < s->nsteps; i++)
+		if (s->steps[i].verb->subject == KC_SUBJ_QUEUE && s->steps[i].args[1].word &&
+		    !strcmp(s->steps[i].args[1].word, layout))
+			return true;
+	return false;
+}

@@ -114,6 +114,8 @@ struct kc_script *kc_script_parse(const char *path, const char *id, const char *
 				  struct kc_err *err);
 void kc_script_free(struct kc_script *s);
 bool kc_script_needs(const struct kc_script *s, const char *word);
+/* Does one of its queue lines ask for that layout? */
+bool kc_script_has_layout(const struct kc_script *s, const char *layout);
 
 /* A number at tokens[*i] (advances *i): "12", "0x10", "used_idx", "avail_idx", "max", "queue_num", each
  * with an optional "+ N" or "- N". -EINVAL if there is none. */

@@ -39,7 +39,7 @@ static int do_in(struct reader *r) { r->shape->dir = KC_DIR_IN; return 0; }
 static int do_one_piece(struct reader *r) { r->shape->one_piece = true; return 0; }
 static int do_every_byte(struct reader *r) { r->shape->every_byte = true; return 0; }
 
-/* indirect [after N direct] [flagged] */
+/* indirect [after N direct] [flagged] [unaligned] */
 static int do_indirect(struct reader *r)
 {
 	int64_t v = 0;
@@ -49,6 +49,7 @@ static int do_indirect(struct reader *r)
 		return kc_world_script_error(r->w, "'after N direct' expected");
 	r->shape->direct = (uint32_t)v;
 	r->shape->flagged_table = take(r, "flagged");
+	r->shape->unaligned_table = take(r, "unaligned");
 	return 0;
 }
 

@@ -15,7 +15,7 @@
 
 const struct kc_verb kc_verbs[] = {
 	{ Q, "<n> <w> size <n> from <n> <*>", kc_do_queue,
-	  "make and start a queue of that layout (split) whose indices begin at N; options: later (do not start), disabled, "
+	  "make and start a queue of that layout (split, packed) whose indices begin at N; options: later (do not start), disabled, "
 	  "unkicked, no-call, no-kick-fd, before-driver-ok (DRIVER_OK waits for `vmm driver ok`), apart "
 	  "(the table in another region), least-aligned, and "
 	  "at-region-end (the used ring), avail-at-region-end or table-at-region-end. A queue that is "
@@ -27,7 +27,7 @@ const struct kc_verb kc_verbs[] = {
 
 	{ D, "request <*>", kc_do_request,
 	  "add one request of that shape and publish it. Shape: out | in, exactly N descriptors, data N, "
-	  "cut out at N..., cut in at N..., one-piece, every-byte, indirect [after N direct] [flagged], "
+	  "cut out at N..., cut in at N..., one-piece, every-byte, indirect [after N direct] [flagged] [unaligned], "
 	  "placed PLACE, or the device's "
 	  "own words" },
 	{ D, "<n> requests <*>", kc_do_requests, "add N and publish them together" },
@@ -41,16 +41,20 @@ const struct kc_verb kc_verbs[] = {
 	{ D, "wait <n> used", kc_do_wait_n_used, "until N more are used" },
 	{ D, "wait call", kc_do_wait_call,
 	  "as an interrupt-driven driver: arm, re-check, sleep until the call; until all is used" },
-	{ D, "used_event = <n>", kc_do_used_event, "with event_idx" },
-	{ D, "no_interrupt = <n>", kc_do_no_interrupt, "avail.flags, without event_idx" },
+	{ D, "used_event = <n>", kc_do_used_event, "split, with event_idx" },
+	{ D, "event in <n> slots", kc_do_event_in_slots,
+	  "packed, with event_idx: a call when the device has used that slot, counted from the one that it "
+	  "uses next" },
+	{ D, "no_interrupt = <n>", kc_do_no_interrupt, "split: avail.flags, without event_idx" },
 	{ D, "suppress calls", kc_do_suppress_calls, "by whichever means was negotiated" },
 	{ D, "arm calls", kc_do_arm_calls, "ask for a call at the next used entry" },
 
 	{ D, "desc[<n>] = <*>", kc_do_raw_desc,
-	  "hostile: out LEN | in LEN | table LEN [next N] [flags N] [at ADDRESS | at desc | "
-	  "at avail | at used]" },
+	  "hostile: out LEN | in LEN | table LEN [next N | more] [id N] [flags N] [at ADDRESS | at desc | "
+	  "at avail | at used]; more: NEXT, in a packed ring" },
 	{ D, "table[<n>] = <*>", kc_do_raw_table, "hostile: the same, into a scratch indirect table" },
 	{ D, "offer head <n>", kc_do_raw_offer, "hostile: put a head into the available ring" },
+	{ D, "offer <n> slots", kc_do_raw_offer_slots, "hostile: make the next N slots of a packed ring available" },
 	{ D, "avail.idx = <n>", kc_do_raw_avail_idx, "hostile" },
 	{ D, "avail.ring[<n>] = <n>", kc_do_raw_avail_ring, "hostile" },
 	{ D, "avail.flags = <n>", kc_do_raw_avail_flags, "the field as such, whatever was negotiated" },
@@ -59,6 +63,10 @@ const struct kc_verb kc_verbs[] = {
 	{ D, "used.flags = <n>", kc_do_raw_used_flags, "hostile" },
 	{ D, "used.ring[<n>] = <n> <n>", kc_do_raw_used_ring, "hostile: id and len" },
 	{ D, "used.avail_event = <n>", kc_do_raw_avail_event, "hostile" },
+	{ D, "driver area slot <n> wrap <n> flags <n>", kc_do_raw_driver_area,
+	  "packed: the field as such, whatever was negotiated" },
+	{ D, "device area slot <n> wrap <n> flags <n>", kc_do_raw_device_area,
+	  "packed, hostile: scribble over the device's field" },
 
 	{ V, "open", kc_do_open, "only the connection: no message" },
 	{ V, "connect", kc_do_connect, "connection, features, protocol features, owner" },

@@ -14,9 +14,10 @@ KC_VERB(repeat); KC_VERB(end);
 KC_VERB(request); KC_VERB(requests); KC_VERB(add); KC_VERB(publish);
 KC_VERB(kick); KC_VERB(kick_times); KC_VERB(kick_if_needed);
 KC_VERB(fill); KC_VERB(wait_used); KC_VERB(wait_n_used); KC_VERB(wait_call);
-KC_VERB(used_event); KC_VERB(no_interrupt); KC_VERB(suppress_calls); KC_VERB(arm_calls);
+KC_VERB(used_event); KC_VERB(event_in_slots); KC_VERB(no_interrupt); KC_VERB(suppress_calls); KC_VERB(arm_calls);
 
-KC_VERB(raw_desc); KC_VERB(raw_table); KC_VERB(raw_offer); KC_VERB(raw_avail_idx);
+KC_VERB(raw_desc); KC_VERB(raw_table); KC_VERB(raw_offer); KC_VERB(raw_offer_slots);
+KC_VERB(raw_avail_idx); KC_VERB(raw_driver_area); KC_VERB(raw_device_area);
 KC_VERB(raw_avail_ring); KC_VERB(raw_avail_flags); KC_VERB(raw_used_event);
 KC_VERB(raw_used_idx); KC_VERB(raw_used_flags); KC_VERB(raw_used_ring); KC_VERB(raw_avail_event);
 

@@ -91,9 +91,23 @@ static uint64_t left(const struct kc_script *s, int (*by_name)(const char *name)
 	return mask;
 }
 
+/* Features that change what a ring looks like, or what a driver must do, beyond what scenarios that do
+ * not speak of them expect: taken only when the header needs them. */
+static const char *const opt_in[] = {
+	"in_order", "notification_data", "ring_reset", "notify_on_empty", "any_layout",
+};
+
 uint64_t kc_world_features(struct kc_world *w)
 {
-	return left(w->script, kc_feature_by_name);
+	uint64_t features = left(w->script, kc_feature_by_name);
+
+	for (unsigned i = 0; i < sizeof(opt_in) / sizeof(*opt_in); i++)
+		if (!kc_script_needs(w->script, opt_in[i]))
+			features &= ~KC_BIT(kc_feature_by_name(opt_in[i]));
+	/* A device has rings of one layout: the script's queue lines say which. */
+	if (!kc_script_has_layout(w->script, "packed") && !kc_script_needs(w->script, "packed"))
+		features &= ~KC_BIT(kc_feature_by_name("packed"));
+	return features;
 }
 
 static int read_config(struct kc_world *w)

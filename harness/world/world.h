@@ -145,6 +145,9 @@ bool kc_world_read_only(const struct kc_world *w);
 uint64_t kc_world_features(struct kc_world *w);
 /* The queue of the step, which must have been made; NULL after a script error. */
 struct kc_world_queue *kc_world_queue(struct kc_world *w, unsigned qi);
+/* Its ring, if it is of that layout; NULL after a script error about `what`. */
+struct kc_split *kc_world_split(struct kc_world *w, unsigned qi, const char *what);
+struct kc_packed *kc_world_packed(struct kc_world *w, unsigned qi, const char *what);
 /* Gives a queue's requests back to the port, and the queue up. Its memory stays as it is, for the oracle
  * to watch. One that was not made is left alone. */
 void kc_world_forget_queue(struct kc_world *w, unsigned qi);
