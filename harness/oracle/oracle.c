@@ -445,6 +445,18 @@ void kc_oracle_verify_memory(struct kc_oracle *o)
 	kc_shadow_compare(&o->shadow, kc_watch_changed, o);
 }
 
+bool kc_oracle_all_done(struct kc_oracle *o)
+{
+	look_all(o);
+	return kc_progress_all_done(o);
+}
+
+void kc_oracle_awake(struct kc_oracle *o, uint64_t cpu_ms, uint64_t ms)
+{
+	look_all(o);
+	kc_points_tell(o, awake, cpu_ms, ms);
+}
+
 void kc_oracle_quiet(struct kc_oracle *o)
 {
 	look_all(o);

@@ -87,6 +87,12 @@ void kc_oracle_message(struct kc_oracle *o, const struct kc_msg *m, bool out);
 void kc_oracle_observe(struct kc_oracle *o);
 /* Compares all of guest memory with the copy (canaries, driver-owned areas). */
 void kc_oracle_verify_memory(struct kc_oracle *o);
+/* live: the peer has all that it asked for. Nothing is in flight, no call is due, and every ring that runs
+ * is sound, enabled and has a kick descriptor: there is nothing to do but to wait. */
+bool kc_oracle_all_done(struct kc_oracle *o);
+/* A thread of the peer has not slept for ms, and had cpu_ms of CPU time meanwhile. Judged only if
+ * kc_oracle_all_done was true before, and nothing has happened since. */
+void kc_oracle_awake(struct kc_oracle *o, uint64_t cpu_ms, uint64_t ms);
 /* sim: nothing can run any more. What is due and has not come is missing, proved. */
 void kc_oracle_quiet(struct kc_oracle *o);
 /* The end of the scenario: verifies memory and closes the books. */

@@ -7,12 +7,17 @@
  * needs. It is named with the clause of the ring's usual cause, a chain that is a loop
  * (KC_RULE_LOOP), on a malformed ring, else with VU-RING-STATE-04.
  *
+ * Live: a thread of a spawned peer that never sleeps, long after everything was done, is spinning too.
+ * A poller by design looks the same from outside, and no text forbids it where there is a kick to wait
+ * for. So it is a warning at the most (VU-MSG-KICK-03), and none at all if the caller knows that it
+ * polls. Who looks, and for how long, is the caller's part (harness/world/spin.c); here it is decided
+ * whether there was a reason to be awake.
+ *
  * A spawned peer's open file descriptors, memory mappings and resident memory are measured when a
  * session begins and when it ends. What one session can rightly hold is known within wide limits
  * (regions, three eventfds per queue, and as much again); what goes beyond is a leak: descriptors
  * that were replaced and not closed (VU-FD-01; VU-ERR-03 if some came with messages that take
- * none), or memory (VU-MSG-MEMTABLE-02: old mappings go away). CPU time is not judged here: polling
- * back-ends burn a core by design, and only the caller knows which one polls.
+ * none), or memory (VU-MSG-MEMTABLE-02: old mappings go away).
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -119,6 +124,8 @@ static void message(struct kc_oracle *o, const struct kc_msg *m, bool out)
 
 	if (pid && pid != o->progress.pid)
 		begin(o, pid);
+	/* A ring without a kick is there to be polled; half a message may be waited for in any way. */
+	o->progress.excused |= !m || (out && m->id == KC_VU_SET_VRING_KICK && m->u64 & KC_VU_NOFD);
 	o->progress.surplus |= out && row && row->fds == KC_FD_NONE && m->nhandles;
 }
 
@@ -130,6 +137,7 @@ static void session(struct kc_oracle *o, bool begins, bool orderly)
 	if (!begins && pid && pid == o->progress.pid)
 		compare(o, pid);
 	o->progress.pid = 0;
+	o->progress.excused = false;
 	if (begins && pid)
 		begin(o, pid);
 }
@@ -158,9 +166,42 @@ static void observed(struct kc_oracle *o)
 		  (unsigned long long)s->idle);
 }
 
+/* What a device does about a ring that is disabled or not sound is left open. */
+static bool is_done(const struct kc_oracle *o, const struct kc_watch_queue *q)
+{
+	struct kc_oracle_view v;
+
+	kc_oracle_view(o, q->qi, &v);
+	return v.enabled && !v.malformed && !v.errors && !v.call_due && !q->stopping && !q->derailed &&
+		!q->by_hand && !q->inflight && !q->outstanding;
+}
+
+bool kc_progress_all_done(struct kc_oracle *o)
+{
+	bool done = o->running && !o->progress.excused;
+
+	for (unsigned qi = 0; qi < o->nq; qi++)
+		if (o->q[qi] && o->q[qi]->started)
+			done &= is_done(o, o->q[qi]);
+	o->progress.done_at = done ? o->events : 0;
+	return done;
+}
+
+static void awake(struct kc_oracle *o, uint64_t cpu_ms, uint64_t ms)
+{
+	if (o->cfg.mode != KC_MODE_LIVE || !o->progress.done_at || o->progress.done_at != o->events)
+		return;
+	kc_accuse(o, "VU-MSG-KICK-03",
+		  "everything is done, expected the back-end to wait for the next kick, actual: for %llu ms "
+		  "one of its threads did not sleep once, and took %llu ms of CPU time (if it polls by "
+		  "design, say --busy-poll, or quirk busy-poll in its profile)",
+		  (unsigned long long)ms, (unsigned long long)cpu_ms);
+}
+
 const struct kc_point kc_point_progress = {
 	.name = "progress",
 	.session = session,
 	.message = message,
 	.observed = observed,
+	.awake = awake,
 };

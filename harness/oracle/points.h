@@ -46,6 +46,7 @@ struct kc_point {
 	void (*quiet)(struct kc_oracle *o, struct kc_watch_queue *q);	/* sim: proved */
 	void (*all_quiet)(struct kc_oracle *o);
 	void (*observed)(struct kc_oracle *o);
+	void (*awake)(struct kc_oracle *o, uint64_t cpu_ms, uint64_t ms);	/* live */
 };
 
 extern const struct kc_point *const kc_points[];	/* NULL-terminated */
@@ -118,7 +119,11 @@ struct kc_progress {
 	bool surplus;		/* fds went out that the message has no use for (VU-ERR-03) */
 	uint64_t events, idle;	/* sim: observations since `events` last moved */
 	bool told;
+	bool excused;		/* live: this session gave cause to poll */
+	uint64_t done_at;	/* live: `events` when all was last seen done; 0: never */
 };
+/* Live: does the peer have nothing to do but to wait for a kick or a message? */
+bool kc_progress_all_done(struct kc_oracle *o);
 
 /* 12 silence */
 struct kc_silence {

@@ -20,6 +20,7 @@ const char kc_usage[] =
 "  --profile NAME|FILE   a known back-end (kickcall list profiles)\n"
 "  -- COMMAND ARG...     start one; {socket} and {dir} in arguments are replaced\n"
 "  --listen              with COMMAND: kickcall listens, the back-end connects\n"
+"  --busy-poll           it polls by design: do not judge it by its CPU time\n"
 "  --device TYPE         blk | loopback\n"
 "  --destructive         a served back-end's storage may be overwritten\n"
 "\n"
@@ -60,6 +61,7 @@ static const struct option options[] = {
 	{ "--backend", TEXT, AT(backend), 0, NULL },
 	{ "--profile", TEXT, AT(profile), 0, NULL },
 	{ "--listen", FLAG, AT(listen), 0, NULL },
+	{ "--busy-poll", FLAG, AT(busy_poll), 0, NULL },
 	{ "--select", LIST, AT(selects), AT(nselects), NULL },
 	{ "--clause", LIST, AT(clauses), AT(nclauses), NULL },
 	{ "--mode", WORDS, AT(mode), 0, "auto|sim|live" },

@@ -29,7 +29,7 @@ struct kc_options {
 	struct { char name[32]; char value[64]; } variant[KC_VARIANT_MAX];
 	unsigned nvariant;
 	int mode;			/* enum kc_mode_choice */
-	bool strict, destructive, pause_on_fail, verbose, listen;
+	bool strict, destructive, pause_on_fail, verbose, listen, busy_poll;
 	int format;			/* 0 text, 1 json */
 	const char *known, *output, *trace, *keep;
 	unsigned jobs;			/* 0: as many as processors */

@@ -60,6 +60,8 @@ char *kc_replay_command(const struct kc_options *o, const struct kc_script *t)
 		word(f, "--strict");
 	if (o->listen)
 		word(f, "--listen");
+	if (o->busy_poll)
+		word(f, "--busy-poll");
 	for (unsigned i = 0; o->argv && o->argv[i]; i++) {
 		if (!i)
 			word(f, "--");

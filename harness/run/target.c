@@ -112,6 +112,7 @@ int kc_target_init(struct kc_target *t, const struct kc_options *o, struct kc_er
 		return kc_err_set(err, -EINVAL, "unknown device '%s' (kickcall list devices)", t->device);
 	if (t->kind == KC_TARGET_SOCKET)
 		t->writes_allowed = o->destructive;
+	t->busy_poll = o->busy_poll || (t->profile && kc_profile_quirk(t->profile, "busy-poll"));
 	return choose_mode(t, o, err);
 }
 
@@ -164,6 +165,7 @@ void kc_target_world(const struct kc_target *t, struct kc_world_config *cfg)
 	const struct kc_profile *p = t->profile;
 
 	cfg->writes_allowed = t->writes_allowed;
+	cfg->busy_poll = t->busy_poll;
 	cfg->contents = t->kind == KC_TARGET_REF ? KC_CONTENTS_PATTERN : KC_CONTENTS_UNKNOWN;
 	if (!p)
 		return;
@@ -171,7 +173,6 @@ void kc_target_world(const struct kc_target *t, struct kc_world_config *cfg)
 	cfg->writes_dropped = p->writes_dropped;
 	cfg->ring_max = p->ring_max;
 	cfg->chain_max = p->chain_max;
-	cfg->busy_poll = kc_profile_quirk(p, "busy-poll");
 	cfg->never_polls = kc_profile_quirk(p, "never-polls");
 	cfg->quick = kc_profile_quirk(p, "quick");
 }

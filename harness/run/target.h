@@ -21,6 +21,7 @@ struct kc_target {
 	const char *device;
 	const struct kc_port_ops *port;
 	bool writes_allowed;
+	bool busy_poll;
 	unsigned queues_wanted;
 };
 

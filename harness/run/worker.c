@@ -30,7 +30,8 @@ static void run(const struct kc_worker_job *job, struct kc_result *r)
 	struct kc_world_config cfg = {
 		.mode = job->target->mode, .port = job->target->port,
 		.timeout_ns = (int64_t)((double)o->timeout_ms * o->timeout_scale * 1e6),
-		.poison_flip = job->poison_flip, .pause_on_fail = o->pause_on_fail,
+		.poison_flip = job->poison_flip, .spins_told = job->spins_told,
+		.pause_on_fail = o->pause_on_fail,
 		.line = job->page ? &job->page->line : NULL,
 	};
 	struct kc_err err = { "" };

@@ -18,6 +18,7 @@ struct kc_worker_job {
 	const char *dir;		/* scratch */
 	struct kc_backend *shared;	/* the parent's running process, or NULL: start one */
 	bool poison_flip;
+	bool spins_told;		/* of this back-end, often enough */
 	const char *trace_path;		/* JSON lines go there, or NULL */
 	struct kc_worker_page *page;
 };

@@ -3,12 +3,14 @@
  * Theory of operation: a thread that sleeps in poll, read or futex has state S, and its counters of
  * CPU time and context switches stand still. A process whose threads all do has nothing left to do
  * until somebody outside wakes it (or a timer of its own, which no look from outside can exclude).
+ * A thread that spins is the opposite: state R, and it never gives up the processor by itself.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <harness/world/proc.h>
 
 static int read_text(const char *path, char *buf, size_t cap)
@@ -54,44 +56,71 @@ static uint64_t count_after(const char *text, const char *key)
 	return c ? strtoull(c + strlen(key), NULL, 10) : 0;
 }
 
-static int read_thread(pid_t pid, const char *tid, struct kc_proc *p)
-{
-	char path[320], text[4096], state;
+struct thread {
+	char state;
 	uint64_t ticks;
+	uint64_t sleeps, preempted;	/* context switches that it wanted, and others */
+};
+
+static int read_thread(pid_t pid, pid_t tid, struct thread *t)
+{
+	char path[64], text[4096];
 	int code;
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%s/stat", pid, tid);
-	if (read_text(path, text, sizeof(text)) || parse_stat(text, &state, &ticks, &code))
+	*t = (struct thread){ 0 };
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
+	if (read_text(path, text, sizeof(text)) || parse_stat(text, &t->state, &t->ticks, &code))
 		return -ESRCH;
-	p->asleep = p->asleep && strchr("SZX", state);
-	p->cpu_ticks += ticks;
-	snprintf(path, sizeof(path), "/proc/%d/task/%s/status", pid, tid);
-	if (read_text(path, text, sizeof(text)) == 0)
-		p->switches += count_after(text, "\nvoluntary_ctxt_switches:") +
-			count_after(text, "nonvoluntary_ctxt_switches:");
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/status", pid, tid);
+	if (read_text(path, text, sizeof(text)))
+		return -ESRCH;
+	t->sleeps = count_after(text, "\nvoluntary_ctxt_switches:");
+	t->preempted = count_after(text, "\nnonvoluntary_ctxt_switches:");
 	return 0;
+}
+
+/* fn for each thread that is still there. */
+static int each_thread(pid_t pid, void (*fn)(void *ctx, pid_t tid, const struct thread *t), void *ctx)
+{
+	struct dirent *e;
+	struct thread t;
+	char path[64];
+	pid_t tid;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	d = opendir(path);
+	if (!d)
+		return -errno;
+	while ((e = readdir(d))) {
+		tid = (pid_t)strtol(e->d_name, NULL, 10);
+		if (tid > 0 && !read_thread(pid, tid, &t))
+			fn(ctx, tid, &t);
+	}
+	closedir(d);
+	return 0;
+}
+
+static void add_up(void *ctx, pid_t tid, const struct thread *t)
+{
+	struct kc_proc *p = ctx;
+
+	(void)tid;
+	p->asleep = p->asleep && strchr("SZX", t->state);
+	p->cpu_ticks += t->ticks;
+	p->switches += t->sleeps + t->preempted;
 }
 
 int kc_proc_read(pid_t pid, struct kc_proc *p)
 {
 	char path[64], text[4096];
-	struct dirent *e;
 	uint64_t ticks;
-	DIR *d;
 
 	*p = (struct kc_proc){ .asleep = true };
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	if (read_text(path, text, sizeof(text)) || parse_stat(text, &p->state, &ticks, &p->exit_code))
 		return -ESRCH;
-	snprintf(path, sizeof(path), "/proc/%d/task", pid);
-	d = opendir(path);
-	if (!d)
-		return -errno;
-	while ((e = readdir(d)))
-		if (e->d_name[0] != '.')
-			read_thread(pid, e->d_name, p);
-	closedir(d);
-	return 0;
+	return each_thread(pid, add_up, p);
 }
 
 bool kc_proc_quiet(struct kc_proc_watch *w, pid_t pid)
@@ -104,6 +133,52 @@ bool kc_proc_quiet(struct kc_proc_watch *w, pid_t pid)
 	same = w->looked && p.cpu_ticks == w->cpu_ticks && p.switches == w->switches;
 	*w = (struct kc_proc_watch){ .cpu_ticks = p.cpu_ticks, .switches = p.switches, .looked = true };
 	return same && p.asleep;
+}
+
+static void note_if_awake(void *ctx, pid_t tid, const struct thread *t)
+{
+	struct kc_proc_awake *a = ctx;
+
+	if (t->state != 'R' || a->n == KC_PROC_AWAKE_MAX)
+		return;
+	a->t[a->n].tid = tid;
+	a->t[a->n].ticks = t->ticks;
+	a->t[a->n++].sleeps = t->sleeps;
+}
+
+unsigned kc_proc_awake_begin(struct kc_proc_awake *a, pid_t pid)
+{
+	a->n = 0;
+	each_thread(pid, note_if_awake, a);
+	return a->n;
+}
+
+unsigned kc_proc_awake_look(struct kc_proc_awake *a, pid_t pid)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < a->n; i++) {
+		struct thread t;
+
+		if (!read_thread(pid, a->t[i].tid, &t) && t.state == 'R' && t.sleeps == a->t[i].sleeps &&
+		    t.ticks >= a->t[i].ticks)
+			a->t[kept++] = a->t[i];
+	}
+	a->n = kept;
+	return kept;
+}
+
+uint64_t kc_proc_awake_ms(const struct kc_proc_awake *a, pid_t pid)
+{
+	uint64_t most = 0;
+
+	for (unsigned i = 0; i < a->n; i++) {
+		struct thread t;
+
+		if (!read_thread(pid, a->t[i].tid, &t) && t.ticks > a->t[i].ticks + most)
+			most = t.ticks - a->t[i].ticks;
+	}
+	return most * 1000 / (uint64_t)sysconf(_SC_CLK_TCK);
 }
 
 bool kc_proc_dumps_core(pid_t pid)

@@ -22,6 +22,26 @@ struct kc_proc_watch {
 	bool looked;
 };
 bool kc_proc_quiet(struct kc_proc_watch *w, pid_t pid);
+
+/*
+ * The threads that never sleep. A look takes off those that have slept since the one before, even if
+ * nobody saw it: a sleep is a voluntary context switch, which a spinning thread makes none of, however
+ * often others take the processor away from it.
+ */
+#define KC_PROC_AWAKE_MAX	32u
+struct kc_proc_awake {
+	struct {
+		pid_t tid;
+		uint64_t ticks, sleeps;		/* at the first look */
+	} t[KC_PROC_AWAKE_MAX];
+	unsigned n;
+};
+/* The first look: how many threads run or want to. Of more than KC_PROC_AWAKE_MAX some are not watched. */
+unsigned kc_proc_awake_begin(struct kc_proc_awake *a, pid_t pid);
+/* Another look: how many of them have not slept since the first. */
+unsigned kc_proc_awake_look(struct kc_proc_awake *a, pid_t pid);
+/* The most CPU time that one of them has had since the first look, in milliseconds. */
+uint64_t kc_proc_awake_ms(const struct kc_proc_awake *a, pid_t pid);
 /* It may look asleep then, and is dying. */
 bool kc_proc_dumps_core(pid_t pid);
 

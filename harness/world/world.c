@@ -473,6 +473,11 @@ static void close_books(struct kc_world *w)
 		judge_loss_between(w);
 		return;
 	}
+	kc_world_judge_spinning(w);
+	if (w->lost && !w->over) {
+		judge_loss_between(w);
+		return;
+	}
 	if (w->cfg.mode == KC_MODE_SIM && !kc_sched_quiesce(w->sched, w->cfg.timeout_ns))
 		kc_oracle_quiet(w->oracle);
 	for (unsigned qi = 0; qi < KC_QUEUES_MAX && !w->over; qi++) {

@@ -37,6 +37,7 @@ struct kc_world_config {
 	enum kc_contents contents;
 	bool writes_dropped;
 	bool busy_poll;			/* it spins by design: no CPU bound */
+	bool spins_told;		/* it spins, and that has been said often enough */
 	bool never_polls;		/* it serves a ring on kicks only */
 	bool quick;			/* whether a request is in flight a moment later is luck */
 	uint32_t ring_max, chain_max;	/* 0: not known */
@@ -153,6 +154,8 @@ struct kc_packed *kc_world_packed(struct kc_world *w, unsigned qi, const char *w
 void kc_world_forget_queue(struct kc_world *w, unsigned qi);
 /* Lets the others run until nothing can (sim), or the peer had a fair chance (live). */
 void kc_world_settle(struct kc_world *w);
+/* Everything is done: does the back-end sleep? Else a violation. Quick, unless it is awake. */
+void kc_world_judge_spinning(struct kc_world *w);
 /* Waits for pred. 0; -1 when it cannot come any more: the world then knows why (proved, lost, or
  * inconclusive) and what says what was awaited. */
 int kc_world_wait(struct kc_world *w, bool (*pred)(void *arg), void *arg, const char *clause,

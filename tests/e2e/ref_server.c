@@ -3,14 +3,20 @@
  * The reference back-end behind a unix socket, as a program: the well-behaved peer of the end-to-end
  * tests. One session after another, storage kept between them, until it is killed.
  *
- *	ref_server [--connect] [--one-shot] [--queues N] [--device D] [--read-only] SOCKET
+ *	ref_server [--connect] [--one-shot] [--queues N] [--device D] [--read-only] [--spin | --tick]
+ *		SOCKET
+ *
+ * --spin: beside it, a thread never sleeps. --tick: one is never at rest for long, and does sleep.
  */
 #include <getopt.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <backend/adapters.h>
+#include <backend/process.h>
 #include <backend/server.h>
 #include <backend/unix_socket.h>
 
@@ -20,8 +26,31 @@ struct setup {
 	struct kc_ref_config config;
 	const char *path;
 	bool connect, one_shot;
+	void *(*beside)(void *arg);	/* what another thread does, or NULL */
 	int listen_fd;
 };
+
+static void *spin(void *arg)
+{
+	static volatile unsigned long turns;
+
+	for (;;)
+		turns++;
+	return arg;
+}
+
+/* Half a millisecond of work, then a millisecond of sleep. */
+static void *tick(void *arg)
+{
+	for (;;) {
+		int64_t until = kc_clock_ns() + 500000;
+
+		while (kc_clock_ns() < until)
+			;
+		poll(NULL, 0, 1);
+	}
+	return arg;
+}
 
 static const struct option options[] = {
 	{ "connect", no_argument, NULL, 'c' },
@@ -29,6 +58,8 @@ static const struct option options[] = {
 	{ "queues", required_argument, NULL, 'q' },
 	{ "device", required_argument, NULL, 'd' },
 	{ "read-only", no_argument, NULL, 'r' },
+	{ "spin", no_argument, NULL, 's' },
+	{ "tick", no_argument, NULL, 't' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -52,6 +83,12 @@ static int read_options(struct setup *s, int argc, char **argv)
 			break;
 		case 'r':
 			s->config.read_only = true;
+			break;
+		case 's':
+			s->beside = spin;
+			break;
+		case 't':
+			s->beside = tick;
 			break;
 		default:
 			return -1;
@@ -87,10 +124,13 @@ int main(int argc, char **argv)
 	struct setup s = { .config = { .device = "blk", .queues = 4 }, .listen_fd = -1 };
 	struct kc_err err = { "" };
 	struct kc_ref *ref;
+	pthread_t thread;
 	int ret = 0;
 
 	if (read_options(&s, argc, argv))
 		return 2;
+	if (s.beside && pthread_create(&thread, NULL, s.beside, NULL))
+		return 1;
 	signal(SIGPIPE, SIG_IGN);
 	ref = kc_ref_new(&s.config, &err);
 	if (ref && !s.connect)

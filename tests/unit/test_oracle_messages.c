@@ -265,6 +265,164 @@ static void spinning_without_progress(void **state)
 	none(b);
 }
 
+/* A ring that runs, served one request, and called for it. */
+static struct bench_queue *served_ring(struct bench *b, unsigned qi)
+{
+	struct bench_queue *q = start(b, qi, 8, 0, 0);
+
+	kc_oracle_queue_enable(b->o, qi, true);
+	out_flagged(b, KC_VU_SET_VRING_KICK, qi, 0);
+	drv_request(b, q, 0);
+	dev_serve(b, q, 0);
+	kc_oracle_called(b->o, qi, 1);
+	kc_oracle_reaped(b->o, qi, 0);
+	return q;
+}
+
+static void awake_with_nothing_to_do(void **state)
+{
+	struct bench *b = *state;
+
+	served_ring(b, 0);
+	served_ring(b, 1);
+	kc_oracle_awake(b->o, 9000, 11000);	/* nobody had looked before */
+	none(b);
+	assert_true(kc_oracle_all_done(b->o));
+	kc_oracle_observe(b->o);
+	kc_oracle_awake(b->o, 9000, 11000);
+	accused(b, "VU-MSG-KICK-03", "for 11000 ms one of its threads");
+}
+
+static void awake_in_sim_is_another_matter(void **state)
+{
+	struct bench *b = *state;
+
+	served_ring(b, 0);
+	kc_oracle_all_done(b->o);
+	kc_oracle_awake(b->o, 9000, 11000);
+	none(b);
+}
+
+/* Whatever happens while somebody looks was a reason to be awake. */
+static void awake_while_something_happens(void **state)
+{
+	struct bench *b = *state;
+	struct bench_queue *q = served_ring(b, 0);
+
+	assert_true(kc_oracle_all_done(b->o));
+	drv_request(b, q, 1);
+	dev_serve(b, q, 1);
+	kc_oracle_called(b->o, 0, 1);
+	kc_oracle_awake(b->o, 9000, 11000);
+	none(b);
+	assert_true(kc_oracle_all_done(b->o));
+	kc_oracle_called(b->o, 0, 1);
+	b->n = 0;			/* that call is for others to judge */
+	kc_oracle_awake(b->o, 9000, 11000);
+	none(b);
+}
+
+static void make_in_flight(struct bench *b)
+{
+	drv_request(b, &b->q[1], 1);
+}
+
+static void make_call_due(struct bench *b)
+{
+	drv_request(b, &b->q[1], 1);
+	dev_serve(b, &b->q[1], 1);
+	kc_oracle_reaped(b->o, 1, 2);
+}
+
+static void make_malformed(struct bench *b)
+{
+	kc_oracle_malformed(b->o, 1);
+}
+
+static void make_error(struct bench *b)
+{
+	kc_oracle_ring_error(b->o, 1);
+}
+
+static void make_disabled(struct bench *b)
+{
+	kc_oracle_queue_enable(b->o, 1, false);
+}
+
+static void make_by_hand(struct bench *b)
+{
+	kc_oracle_by_hand(b->o, 1);
+}
+
+static void make_astray(struct bench *b)
+{
+	dev_used_idx(b, &b->q[1], 5);
+	kc_oracle_observe(b->o);
+	b->n = 0;
+}
+
+static void make_stopping(struct bench *b)
+{
+	kc_oracle_queue_stopping(b->o, 1);
+}
+
+static void make_polled(struct bench *b)
+{
+	out_flagged(b, KC_VU_SET_VRING_KICK, KC_VU_NOFD | 1, 0);
+}
+
+static void make_raw_bytes(struct bench *b)
+{
+	kc_oracle_message(b->o, NULL, true);
+}
+
+static void stop_both(struct bench *b)
+{
+	kc_oracle_queue_stopped(b->o, 0, 1);
+	kc_oracle_queue_stopped(b->o, 1, 1);
+}
+
+/* Each of these is a reason to be awake, or leaves open what a back-end does. */
+static void awake_for_a_reason(void **state)
+{
+	static void (*const reasons[])(struct bench *b) = {
+		make_in_flight, make_call_due, make_malformed, make_error, make_disabled, make_by_hand,
+		make_astray, make_stopping, make_polled, make_raw_bytes, stop_both,
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+		struct bench *b = bench_new(KC_MODE_LIVE);
+
+		served_ring(b, 0);
+		served_ring(b, 1);
+		assert_true(kc_oracle_all_done(b->o));
+		reasons[i](b);
+		if (kc_oracle_all_done(b->o))
+			fail_msg("reason %zu does not count", i);
+		kc_oracle_awake(b->o, 9000, 11000);
+		none(b);
+		bench_free(b);
+	}
+}
+
+/* What excuses one session does not excuse the next. */
+static void awake_in_a_later_session(void **state)
+{
+	struct bench *b = *state;
+
+	served_ring(b, 0);
+	make_raw_bytes(b);
+	assert_false(kc_oracle_all_done(b->o));
+	kc_oracle_session_end(b->o, true);
+	kc_oracle_session_start(b->o);
+	assert_false(kc_oracle_all_done(b->o));		/* no ring runs */
+	served_ring(b, 0);
+	assert_true(kc_oracle_all_done(b->o));
+	kc_oracle_awake(b->o, 9000, 11000);
+	accused(b, "VU-MSG-KICK-03", "9000 ms of CPU time");
+}
+
 /* This process plays the peer that leaks. */
 static void descriptors_that_leak(void **state)
 {
@@ -509,6 +667,11 @@ int main(void)
 		SIM(function_calls_have_no_grammar),
 		SIM(more_pipelined_than_books_hold),
 		SIM(spinning_without_progress),
+		LIVE(awake_with_nothing_to_do),
+		SIM(awake_in_sim_is_another_matter),
+		LIVE(awake_while_something_happens),
+		cmocka_unit_test(awake_for_a_reason),
+		LIVE(awake_in_a_later_session),
 		LIVE(descriptors_that_leak),
 		RUN(calls_after_the_barrier),
 		RUN(a_kick_eventfd_ends_the_silence),

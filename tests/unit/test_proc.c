@@ -91,11 +91,117 @@ static void test_a_zombie_tells_its_exit_code(void **state)
 	assert_int_equal(kc_proc_read(pid, &p), -ESRCH);
 }
 
+/* Looks until it is seen as wanted; false: not before the deadline. */
+static bool awake_becomes(struct kc_proc_awake *a, pid_t pid, bool any)
+{
+	int64_t deadline = kc_clock_ns() + 10 * SEC;
+
+	while (!!kc_proc_awake_begin(a, pid) != any) {
+		if (kc_clock_ns() > deadline)
+			return false;
+		poll(NULL, 0, 1);
+	}
+	return true;
+}
+
+static void test_a_spinner_never_sleeps(void **state)
+{
+	struct kc_proc_awake a;
+	int64_t deadline;
+	int to;
+	pid_t pid = child(true, &to);
+
+	(void)state;
+	assert_true(awake_becomes(&a, pid, true));
+	assert_int_equal(a.n, 1);
+	deadline = kc_clock_ns() + 10 * SEC;
+	while (kc_proc_awake_ms(&a, pid) < 50) {
+		assert_int_equal(kc_proc_awake_look(&a, pid), 1);
+		assert_true(kc_clock_ns() < deadline);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_int_equal(kc_proc_awake_look(&a, pid), 0);	/* gone */
+	close(to);
+}
+
+static void test_a_sleeper_is_not_awake(void **state)
+{
+	struct kc_proc_awake a;
+	int to;
+	pid_t pid = child(false, &to);
+
+	(void)state;
+	assert_true(awake_becomes(&a, pid, false));
+	assert_int_equal(kc_proc_awake_look(&a, pid), 0);
+	assert_int_equal(kc_proc_awake_ms(&a, pid), 0);
+	close(to);
+	waitpid(pid, NULL, 0);
+}
+
+/* Spins until it is told to nap, naps until it is told to stop, and spins until the pipe closes. */
+static pid_t napper(int *to, int *from)
+{
+	int in[2], out[2];
+	pid_t pid;
+	char c = 0;
+
+	assert_int_equal(pipe(in), 0);
+	assert_int_equal(pipe(out), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		close(in[1]);
+		while (poll(&(struct pollfd){ .fd = in[0], .events = POLLIN }, 1, 0) < 1)
+			;
+		if (read(in[0], &c, 1) != 1 || write(out[1], &c, 1) != 1 || read(in[0], &c, 1) != 1 ||
+		    write(out[1], &c, 1) != 1)
+			_exit(1);
+		while (poll(&(struct pollfd){ .fd = in[0], .events = POLLIN }, 1, 0) < 1)
+			;
+		_exit(0);
+	}
+	close(in[0]);
+	close(out[1]);
+	*to = in[1];
+	*from = out[0];
+	return pid;
+}
+
+/* That nobody looked while it slept does not matter. */
+static void test_one_nap_between_two_looks_is_seen(void **state)
+{
+	struct kc_proc_watch w = { 0 };
+	struct kc_proc_awake a;
+	int to, from;
+	char c = 0;
+	pid_t pid = napper(&to, &from);
+	int64_t deadline = kc_clock_ns() + 10 * SEC;
+
+	(void)state;
+	assert_true(awake_becomes(&a, pid, true));
+	assert_int_equal(kc_proc_awake_look(&a, pid), 1);
+	assert_int_equal(write(to, &c, 1), 1);
+	assert_int_equal(read(from, &c, 1), 1);
+	while (!kc_proc_quiet(&w, pid))		/* in its nap now */
+		assert_true(kc_clock_ns() < deadline);
+	assert_int_equal(write(to, &c, 1), 1);
+	assert_int_equal(read(from, &c, 1), 1);
+	assert_int_equal(kc_proc_awake_look(&a, pid), 0);
+	assert_true(awake_becomes(&a, pid, true));	/* it spins again, but has slept */
+	close(to);
+	close(from);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_sleeper_is_quiet),
 		cmocka_unit_test(test_a_spinner_is_not),
+		cmocka_unit_test(test_a_spinner_never_sleeps),
+		cmocka_unit_test(test_a_sleeper_is_not_awake),
+		cmocka_unit_test(test_one_nap_between_two_looks_is_seen),
 		cmocka_unit_test(test_a_zombie_tells_its_exit_code),
 	};
 

@@ -40,13 +40,13 @@ static void test_all_that_matters_is_repeated(void **state)
 {
 	char *argv[] = { "./kickcall", "conform", "--seed", "0x10", "--mode", "live", "--timeout-ms",
 			 "50", "--timeout-scale", "2", "--strict", "--destructive", "--device", "blk",
-			 "--jobs", "4", "--select", "x", "--listen", "--", "be", "it's", "{socket}", NULL };
-	char *text = command(argv, 23);
+			 "--jobs", "4", "--select", "x", "--listen", "--busy-poll", "--", "be", "it's", "{socket}", NULL };
+	char *text = command(argv, 24);
 
 	(void)state;
 	assert_string_equal(text, "./kickcall run 'scenarios/a b.kick' --variant size=8 --seed 16 "
 			    "--device blk --mode live --timeout-ms 50 --timeout-scale 2 --destructive "
-			    "--strict --listen -- be 'it'\\''s' '{socket}'");
+			    "--strict --listen --busy-poll -- be 'it'\\''s' '{socket}'");
 	free(text);
 }
 
