@@ -111,6 +111,8 @@ static int probe(const struct kc_options *o)
 	}
 	signal(SIGINT, stop_waiting);
 	signal(SIGTERM, stop_waiting);
+	if (signal(SIGHUP, stop_waiting) == SIG_IGN)
+		signal(SIGHUP, SIG_IGN);	/* nohup means it */
 	ret = kc_target_prepare(&t, dir, &err);
 	be = ret ? NULL : kc_target_backend(&t, dir, NULL, &err);
 	ret = be ? kc_probe(be, &t, &p, &err) : -EIO;

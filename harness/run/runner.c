@@ -182,6 +182,7 @@ static void worker_child(struct runner *r, struct slot *s, int out)
 	};
 
 	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
 	signal(SIGTERM, SIG_DFL);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (s->on_shared)
@@ -678,6 +679,8 @@ int kc_runner_run(const struct kc_options *o, const struct kc_target *t, const s
 	sigaction(SIGINT, &act, &old_int);
 	sigaction(SIGTERM, &act, &old_term);
 	sigaction(SIGHUP, &act, &old_hup);
+	if (old_hup.sa_handler == SIG_IGN)	/* nohup means it */
+		sigaction(SIGHUP, &old_hup, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	kc_progress_init(&r->progress, suite->ntests, o->verbose);
 	ret = set_up(r);

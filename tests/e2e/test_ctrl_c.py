@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Ctrl-C ends a run cleanly, wherever it is. The kc fixture sees that nothing is left."""
+"""Ctrl-C, or a hang-up, ends a run cleanly, wherever it is. The kc fixture sees that nothing is left."""
 import json
+import os
 import signal
 import sys
 import time
@@ -27,7 +28,7 @@ def wait_for_line(p, word):
     raise AssertionError(f"it ended without {word!r}")
 
 
-@pytest.mark.parametrize("signo", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signo", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_during_a_test_that_hangs(kc, signo):
     kc.script(ANSWERS, "a")
     kc.script(STOPS, "b")
@@ -62,15 +63,29 @@ def test_in_the_simulator(kc):
     assert report["complete"] is False and 0 < len(report["tests"]) < 800
 
 
+def test_under_nohup_a_hang_up_is_nothing(kc):
+    kc.script(ANSWERS, "a")
+    kc.script(STOPS, "b")
+    # The second test waits for an answer until its deadline: long enough to be hung up on.
+    p = kc.start("run", kc.folder, "-v", "--jobs", 1, "--timeout-ms", 30, "--format", "json",
+                 *backend("hung", 11), before=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    wait_for_line(p, "pass")
+    p.send_signal(signal.SIGHUP)
+    report = json.loads(p.communicate(timeout=SOON + 10)[0])
+    assert report["complete"] is True and p.returncode == 0
+    assert [t["verdict"] for t in report["tests"]] == ["pass", "inconclusive"]
+
+
+@pytest.mark.parametrize("signo", [signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize("command", ["run", "probe"])
 @pytest.mark.parametrize("name, args", [("mute", ()), ("hung", (1,))])
-def test_while_a_back_end_does_not_come_up(kc, command, name, args):
+def test_while_a_back_end_does_not_come_up(kc, command, name, args, signo):
     scripts = [kc.script(PASSES)] if command == "run" else []
     p = kc.start(command, *scripts, *backend(name, *args))
     wait_until("the back-end runs", 5,
                lambda: any(f"{name}.py" in c and "kickcall" not in c.split()[0]
                            for c in kc.processes().values()))
-    interrupt(p)
+    interrupt(p, signo)
     assert p.returncode == 3
 
 
@@ -102,3 +117,18 @@ def test_in_a_terminal_as_a_person_does_it(kc):
                          sys.executable, BACKENDS / "hung.py", 11, "{socket}",
                          keys=("pass", "\x03"))
     assert run.status == 3 and "fail" not in run.out.replace("0 fail", "")
+
+
+def test_a_terminal_that_hangs_up(kc):
+    """The whole foreground group gets the signal here too; the report goes to a file."""
+    kc.script(ANSWERS, "a")
+    kc.script(STOPS, "b")
+    path = kc.folder / "report.json"
+    p = kc.start("run", kc.folder, "-v", "--jobs", 1, "--timeout-ms", 20000, "--format", "json",
+                 "--output", path, *backend("hung", 11))
+    wait_for_line(p, "pass")
+    os.killpg(p.pid, signal.SIGHUP)
+    p.communicate(timeout=SOON + 10)
+    report = json.loads(path.read_text())
+    assert report["complete"] is False and p.returncode == 3
+    assert [t["verdict"] for t in report["tests"]] == ["pass"]
