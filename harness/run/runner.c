@@ -333,8 +333,9 @@ static void only_in_sequence(struct kc_result *res, const struct kc_result *firs
 {
 	char *text;
 
-	if (asprintf(&text, "failed (%s) on a process that had served %s; passes on a fresh one",
-		     first->message ? first->message : "", history ? history : "nothing") < 0)
+	if (asprintf(&text, "failed (%s) on a process that had served %s; %s on a fresh one",
+		     first->message ? first->message : "", history ? history : "nothing",
+		     res->verdict == KC_WARN ? "only a warning" : "passes") < 0)
 		return;
 	free(res->reason);
 	res->reason = text;

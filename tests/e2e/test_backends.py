@@ -36,6 +36,25 @@ def test_dead_at_once_never_came_up(kc):
     assert "status 3" in run.err and "about to end, having seen enough" in run.err
 
 
+# The connection ends with the test, or in it.
+ENDS = {"after": STOPS, "within": STOPS + "vmm      disconnect\n"}
+
+
+@pytest.mark.parametrize("where", ENDS)
+def test_dead_of_a_disconnection(kc, where):
+    run = run_one(kc, ENDS[where], backend("dead", "gone", "SIGSEGV"))
+    assert run.status == 1 and run.only["verdict"] == "fail" and run.seconds < 5
+    told = run.only["message"]
+    assert "survive the end of its connection" in told
+    assert "died of SIGSEGV" in told or "signal 11" in told, told
+
+
+@pytest.mark.parametrize("where", ENDS)
+def test_an_exit_upon_disconnection_is_no_death(kc, where):
+    run = run_one(kc, ENDS[where], backend("dead", "gone", 0))
+    assert run.status == 0 and run.only["verdict"] == "pass"
+
+
 def test_one_death_does_not_stop_the_others(kc):
     kc.script(PASSES, "a")
     kc.script(STOPS, "b")
@@ -90,6 +109,48 @@ def test_acks_that_nobody_asked_for(kc):
     # It lies from the first message on that could be acked, before any test: a verdict all the same.
     run = run_one(kc, STOPS, backend("lying", "ack-unasked"))
     assert run.status == 1 and run.only["verdict"] == "fail" and run.seconds < 5
+
+
+# --- Good at first, worse later ---------------------------------------------------------------------
+
+# It has one queue: a SHOULD here, so that there is something milder than a fail.
+COUNTS = STOPS.replace("\n\nqueue", ", VU-MQ-02\nneeds    MQ\n\nqueue").replace(
+    "expect   base 0", "expect   base 0\nmessage  GET_QUEUE_NUM\nexpect   reply, reply lacks bit 0 [VU-MQ-02]")
+
+
+def sequence(kc, good, queues, script=STOPS):
+    """Tests a, b and c on one process, the first look before them; c is what is asked about."""
+    for name in "ab":
+        kc.script("title    it answers\nclause   VU-MSG-GETFEATURES-01\n\nexpect   alive\n", name)
+    kc.script(script, "c")
+    run = kc.report("run", kc.folder, *QUICK, "--jobs", 1, *backend("tired", good, queues))
+    return run, {t["id"].rsplit("/", 1)[1]: t for t in run.report["tests"]}
+
+
+def test_a_failure_that_a_fresh_process_does_not_show_is_inconclusive(kc):
+    run, tests = sequence(kc, 3, 2)
+    assert run.status == 0 and tests["a"]["verdict"] == tests["b"]["verdict"] == "pass"
+    assert tests["c"]["verdict"] == "inconclusive"
+    told = tests["c"]["reason"]
+    assert "/a, " in told and "/b;" in told and "/c" not in told
+    assert "passes on a fresh one" in told and "GET_QUEUE_NUM" in told
+
+
+def test_a_failure_that_is_a_warning_on_a_fresh_process_is_inconclusive(kc):
+    run, tests = sequence(kc, 3, 1, COUNTS)
+    assert run.status == 0 and tests["c"]["verdict"] == "inconclusive"
+    told = tests["c"]["reason"]
+    assert "/a, " in told and "/b;" in told and "only a warning on a fresh one" in told
+
+
+def test_a_failure_that_a_fresh_process_shows_as_well_is_one(kc):
+    run, tests = sequence(kc, 0, 2)
+    assert run.status == 1 and tests["c"]["verdict"] == "fail"
+
+
+def test_a_warning_that_a_fresh_process_shows_as_well_is_one(kc):
+    run, tests = sequence(kc, 9, 1, COUNTS)
+    assert run.status == 0 and tests["c"]["verdict"] == "warn"
 
 
 # --- Spinning ---------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""dead.py WHEN HOW SOCKET: ends when WHEN (kick, or a message number) comes, by HOW (a signal's name
-or an exit status)."""
+"""dead.py WHEN HOW SOCKET: ends when WHEN (kick, gone: the front-end hung up, or a message number)
+comes, by HOW (a signal's name or an exit status)."""
 import os
 import signal
 import sys
@@ -26,6 +26,14 @@ class Dead(wire.Session):
         if WHEN == str(ident):
             die()
         super().on_message(ident, flags, payload)
+
+    def run(self):
+        try:
+            super().run()
+        except (wire.Gone, ConnectionError):
+            if WHEN == "gone":
+                die()
+            raise
 
 
 wire.serve(Dead)
