@@ -13,6 +13,23 @@ static void view(struct kc_world *w, unsigned qi, struct kc_oracle_view *v)
 	kc_oracle_view(w->oracle, qi, v);
 }
 
+/* The queue and its books once the others have come to rest; NULL after a script error. */
+static struct kc_world_queue *settled(struct kc_world *w, unsigned qi, struct kc_oracle_view *v)
+{
+	struct kc_world_queue *q = kc_world_queue(w, qi);
+
+	if (!q)
+		return NULL;
+	kc_world_settle(w);
+	view(w, qi, v);
+	return q;
+}
+
+static const uint8_t *used_ring(struct kc_world *w, const struct kc_world_queue *q)
+{
+	return kc_mem_host(&w->mem, q->config.used, kc_used_bytes(q->config.size));
+}
+
 /* --- Used --------------------------------------------------------------------------------------- */
 
 KC_VERB(expect_used)
@@ -87,13 +104,11 @@ KC_VERB(expect_all_used)
 
 KC_VERB(expect_nothing_used)
 {
-	struct kc_world_queue *q = kc_world_queue(w, s->qi);
 	struct kc_oracle_view v;
+	struct kc_world_queue *q = settled(w, s->qi, &v);
 
 	if (!q)
 		return -1;
-	kc_world_settle(w);
-	view(w, s->qi, &v);
 	if (v.used_idx != q->mark.used_idx)
 		kc_world_violate(w, "", "queue %u: expected nothing used, actual used idx went from %u to %u",
 				 s->qi, q->mark.used_idx, v.used_idx);
@@ -220,13 +235,11 @@ KC_VERB(expect_call_due)
 
 KC_VERB(expect_no_call_due)
 {
-	struct kc_world_queue *q = kc_world_queue(w, s->qi);
 	struct kc_oracle_view v;
+	struct kc_world_queue *q = settled(w, s->qi, &v);
 
 	if (!q)
 		return -1;
-	kc_world_settle(w);
-	view(w, s->qi, &v);
 	if (v.calls_due != q->mark.calls_due)
 		return kc_world_script_error(w, "a call is due on queue %u here, by the oracle's books", s->qi);
 	/* Calls that were not due are the oracle's to accuse: it knows which are tolerated. */
@@ -235,13 +248,11 @@ KC_VERB(expect_no_call_due)
 
 KC_VERB(expect_no_call)
 {
-	struct kc_world_queue *q = kc_world_queue(w, s->qi);
 	struct kc_oracle_view v;
+	struct kc_world_queue *q = settled(w, s->qi, &v);
 
 	if (!q)
 		return -1;
-	kc_world_settle(w);
-	view(w, s->qi, &v);
 	if (v.calls != q->mark.calls)
 		kc_world_violate(w, "", "queue %u: expected no call, actual %u", s->qi,
 				 (unsigned)(v.calls - q->mark.calls));
