@@ -633,17 +633,25 @@ enum kc_outcome kc_vmm_queue_enable(struct kc_vmm *v, unsigned qi, bool enable)
 	return o;
 }
 
-enum kc_outcome kc_vmm_swap_kick(struct kc_vmm *v, unsigned qi)
+/* An eventfd to take the place of a running queue's. */
+static enum kc_outcome fresh_evfd(struct kc_vmm *v, unsigned qi, struct kc_evfd **fresh)
 {
 	enum kc_outcome o = check_queue(v, qi, true);
+
+	if (o != KC_OUT_OK)
+		return o;
+	*fresh = new_evfd(v);
+	return *fresh ? KC_OUT_OK : KC_OUT_FAULT;
+}
+
+enum kc_outcome kc_vmm_swap_kick(struct kc_vmm *v, unsigned qi)
+{
 	struct kc_evfd *fresh;
+	enum kc_outcome o = fresh_evfd(v, qi, &fresh);
 	int ret;
 
 	if (o != KC_OUT_OK)
 		return o;
-	fresh = new_evfd(v);
-	if (!fresh)
-		return KC_OUT_FAULT;
 	o = send_evfd(v, KC_VU_SET_VRING_KICK, qi, fresh);
 	if (o != KC_OUT_OK) {
 		kc_evfd_unref(fresh);
@@ -661,15 +669,12 @@ enum kc_outcome kc_vmm_swap_kick(struct kc_vmm *v, unsigned qi)
 
 enum kc_outcome kc_vmm_swap_call(struct kc_vmm *v, unsigned qi)
 {
-	enum kc_outcome o = check_queue(v, qi, true);
 	struct kc_evfd *fresh;
+	enum kc_outcome o = fresh_evfd(v, qi, &fresh);
 	int ret;
 
 	if (o != KC_OUT_OK)
 		return o;
-	fresh = new_evfd(v);
-	if (!fresh)
-		return KC_OUT_FAULT;
 	ret = wire_call(v, qi, fresh, 0);
 	if (ret) {
 		kc_evfd_unref(fresh);
