@@ -78,6 +78,9 @@ static int run_suite(const struct kc_options *o)
 	/* Half a run proves nothing good. */
 	if (!ret && !rep.info.complete && status != EXIT_FAILED)
 		status = EXIT_TROUBLE;
+	/* The text on stdout says so itself. */
+	if (rep.info.stopped && (o->format || o->output))
+		fprintf(stderr, "kickcall: stopped: %s\n", rep.info.stopped);
 	if ((!ret || rep.nresults) && write_report(o, &rep))
 		status = EXIT_TROUBLE;
 	kc_report_fini(&rep);

@@ -23,8 +23,11 @@ KC_VERB(open)
 	kc_oracle_session_start(w->oracle);
 	w->lost = w->loss_judged = false;
 	kc_world_empty_inbox(w);
-	if (kc_backend_open(w->cfg.be, &err))
+	if (kc_backend_open(w->cfg.be, &err)) {
+		w->result->unreached = w->cfg.served && !w->met;
 		return kc_world_stop(w, KC_ERROR, "connecting: %s", err.msg);
+	}
+	w->met = true;
 	return 0;
 }
 

@@ -57,6 +57,7 @@ static json_t *tests_json(const struct kc_report *rep)
 		json_object_del(test, "detail");
 		json_object_del(test, "suspicion");
 		json_object_del(test, "script_error");
+		json_object_del(test, "unreached");
 		if (json_array_append_new(list, test)) {
 			json_decref(list);
 			return NULL;
@@ -68,11 +69,17 @@ static json_t *tests_json(const struct kc_report *rep)
 static json_t *report_tree(const struct kc_report *rep)
 {
 	const struct kc_run_info *info = &rep->info;
-
-	return json_pack("{si, ss, sb, so, sI, so, so, so}", "schema", 1, "kickcall", KC_VERSION,
+	json_t *tree = json_pack("{si, ss, sb, so, sI, so, so, so}", "schema", 1, "kickcall", KC_VERSION,
 			 "complete", info->complete, "mode", text(info->mode),
 			 "seed", (json_int_t)info->seed, "backend", backend_json(info),
 			 "summary", summary_json(rep), "tests", tests_json(rep));
+
+	/* A key more than schema 1 has, where there is something that no CI should miss. */
+	if (tree && info->stopped && json_object_set_new(tree, "stopped", text(info->stopped))) {
+		json_decref(tree);
+		return NULL;
+	}
+	return tree;
 }
 
 int kc_report_json(const struct kc_report *rep, FILE *out)

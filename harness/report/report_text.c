@@ -455,6 +455,10 @@ static void put_run(const struct pen *p, const struct kc_run_info *info)
 	if (info->complete)
 		return;
 	paint(p, verdict_sgr[KC_WARN], "stopped before all tests had run");
+	if (info->stopped) {
+		fputs(": ", p->out);
+		put_plain(p, info->stopped, strlen(info->stopped));
+	}
 	putc('\n', p->out);
 }
 

@@ -134,7 +134,7 @@ fail:
 
 json_t *kc_result_to_json(const struct kc_result *r)
 {
-	return json_pack("{so, so, so, ss, ss, so, so, so, so, so, so, so, sb, sI}",
+	return json_pack("{so, so, so, ss, ss, so, so, so, so, so, so, so, sb, sb, sI}",
 			 "id", lossy_string(r->id), "title", lossy_string(r->title),
 			 "variant", lossy_string(r->variant),
 			 "verdict", kc_verdict_name(r->verdict),
@@ -142,7 +142,7 @@ json_t *kc_result_to_json(const struct kc_result *r)
 			 "reason", lossy_string(r->reason), "message", lossy_string(r->message),
 			 "violations", violations_to_json(r), "detail", lossy_string(r->detail),
 			 "replay", lossy_string(r->replay), "suspicion", lossy_string(r->suspicion),
-			 "script_error", r->script_error,
+			 "script_error", r->script_error, "unreached", r->unreached,
 			 "duration_us", (json_int_t)r->duration_us);
 }
 
@@ -273,6 +273,7 @@ int kc_result_from_json(struct kc_result *r, const json_t *j, struct kc_err *err
 	r->verdict = (enum kc_verdict)verdict;
 	r->level = (enum kc_level)level;
 	r->script_error = json_is_true(json_object_get(j, "script_error"));
+	r->unreached = json_is_true(json_object_get(j, "unreached"));
 	ret = clauses_from_json(r, j, err);
 	if (!ret)
 		ret = violations_from_json(r, j, err);

@@ -56,6 +56,7 @@ struct kc_result {
 	struct kc_violation violations[KC_VIOLATIONS_MAX];
 	unsigned nviolations;
 	bool script_error;		/* verdict error: the script cannot be right */
+	bool unreached;			/* nobody was there to connect to: nothing is judged */
 	int64_t duration_us;
 };
 
@@ -76,7 +77,8 @@ struct kc_run_info {
 	const char *device;
 	uint64_t features, protocol_features;
 	unsigned queues;
-	bool complete;			/* false after Ctrl-C */
+	bool complete;			/* false after Ctrl-C, or if stopped */
+	char *stopped;			/* owned (malloc): what ended the run early, or NULL */
 	int64_t duration_ms;
 };
 

@@ -42,7 +42,7 @@ const char kc_usage[] =
 "  -v                    every test on a line of its own\n"
 "\n"
 "exit status: 0 no MUST failed; 1 a MUST failed; 2 usage or script error; 3 kickcall, the\n"
-"environment, or a back-end that never came up; 77 nothing could be run\n";
+"environment, or a back-end that never came up or went away; 77 nothing could be run\n";
 
 enum kind { FLAG, TEXT, LIST, UINT, MSEC, REAL, SEED, WORDS };
 

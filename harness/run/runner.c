@@ -71,6 +71,7 @@ struct runner {
 	struct slot slots[SLOTS_MAX];
 	unsigned nslots;
 	unsigned next;			/* test to start */
+	const struct kc_script *last;	/* test that ended last, or NULL */
 	unsigned serial;		/* of work directories */
 	char scratch[PATH_MAX];
 	unsigned spins;			/* tests that were told so */
@@ -382,7 +383,7 @@ static void store(struct runner *r, struct slot *s, struct kc_result *res)
 {
 	const struct kc_script *t = r->suite->tests[s->test];
 
-	/* Looking at it takes eleven time-outs: a poller that nobody declared would have them in every test. */
+	/* Looking takes eleven time-outs: not in every test of a poller that nobody declared. */
 	r->spins += breaks(res, "VU-MSG-KICK-03");
 	apply_known(r, res);
 	if (res->verdict >= KC_WARN || res->verdict == KC_KNOWN)
@@ -419,6 +420,29 @@ static bool is_milder(const struct kc_result *fresh, const struct kc_result *fir
 	return fresh->verdict < KC_WARN || (fresh->verdict == KC_WARN && first->verdict == KC_FAIL);
 }
 
+/* A back-end that somebody else serves is not there any more. The test that found it so is not
+ * judged, nor are those after it. If this was not its first attempt, what that has found stands. */
+static int stop_run(struct runner *r, struct slot *s)
+{
+	const struct kc_script *t = r->last;
+	struct kc_result *first = s->first;
+	bool variant = t && *t->variant;
+
+	if (asprintf(&r->rep->info.stopped, "%s %s any more; %s%s%s%s%s", r->t->spec,
+		     r->t->listen ? "does not connect" : "cannot be connected to",
+		     t ? "the last test that it served was " : "it has not served a single test",
+		     t ? t->id : "", variant ? " [" : "", variant ? t->variant : "",
+		     variant ? "]" : "") < 0) {
+		r->rep->info.stopped = NULL;
+		return kc_err_set(r->err, -ENOMEM, "out of memory");
+	}
+	s->first = NULL;
+	if (first)
+		store(r, s, first);
+	return 1;
+}
+
+/* 0 the run goes on, 1 it ends here, -errno. */
 static int finish(struct runner *r, struct slot *s, bool timed_out)
 {
 	struct kc_result *res = take_result(r, s, timed_out);
@@ -430,6 +454,11 @@ static int finish(struct runner *r, struct slot *s, bool timed_out)
 	s->work_dir = NULL;
 	if (!res)
 		return kc_err_set(r->err, -ENOMEM, "out of memory");
+	if (res->unreached) {
+		free_result(res);
+		return stop_run(r, s);
+	}
+	r->last = t;
 	if (s->attempt == FRESH && is_milder(res, s->first))
 		only_in_sequence(res, s->first, s->failed_after);
 	if (s->attempt == FLIPPED && s->first)
@@ -533,8 +562,10 @@ static int serve_workers(struct runner *r)
 		bool late = !ended && now >= who[i]->deadline_ns;
 		int ret = ended || late ? finish(r, who[i], late) : 0;
 
-		if (ret)
+		if (ret) {
+			append_traces(r);
 			return ret;
+		}
 	}
 	append_traces(r);
 	return n ? 0 : 1;
@@ -695,7 +726,7 @@ int kc_runner_run(const struct kc_options *o, const struct kc_target *t, const s
 	sigaction(SIGTERM, &old_term, NULL);
 	sigaction(SIGHUP, &old_hup, NULL);
 	compact(rep);
-	rep->info.complete = !interrupted && !ret && rep->nresults == suite->ntests;
+	rep->info.complete = !interrupted && !ret && !rep->info.stopped && rep->nresults == suite->ntests;
 	rep->info.duration_ms = (kc_clock_ns() - start) / 1000000;
 	kc_report_count(rep);
 	free(r);
@@ -707,5 +738,6 @@ void kc_report_fini(struct kc_report *rep)
 	for (unsigned i = 0; i < rep->nresults; i++)
 		free_result(rep->results[i]);
 	free(rep->results);
+	free(rep->info.stopped);
 	*rep = (struct kc_report){ 0 };
 }

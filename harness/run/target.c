@@ -165,6 +165,7 @@ void kc_target_world(const struct kc_target *t, struct kc_world_config *cfg)
 	const struct kc_profile *p = t->profile;
 
 	cfg->writes_allowed = t->writes_allowed;
+	cfg->served = t->kind == KC_TARGET_SOCKET;
 	cfg->busy_poll = t->busy_poll;
 	cfg->contents = t->kind == KC_TARGET_REF ? KC_CONTENTS_PATTERN : KC_CONTENTS_UNKNOWN;
 	if (!p)

@@ -19,6 +19,7 @@ void kc_world_watch_message(void *ctx, const struct kc_msg *m, bool out)
 	struct kc_world *w = ctx;
 	char line[512];
 
+	w->met |= !out;
 	kc_msg_print(m, line, sizeof(line));
 	kc_trace_text(&w->trace, out ? KC_ACTOR_VMM : KC_ACTOR_BACKEND, "message", line, "socket");
 	fprintf(w->transcript_file, "%s %s\n", out ? "->" : "<-", line);
@@ -164,6 +165,22 @@ static int open_port(struct kc_world *w)
 	return 0;
 }
 
+/* Nobody is there, as against somebody who hangs up or says nothing. */
+static bool is_gone(struct kc_world *w, enum kc_outcome o)
+{
+	struct kc_err err;
+
+	if (!w->cfg.served || w->met || w->cfg.be->connected)
+		return false;
+	if (o != KC_OUT_CLOSED)
+		return o == KC_OUT_TIMED_OUT;
+	/* The kernel may have taken the connection for a process that was about to end. */
+	if (kc_backend_open(w->cfg.be, &err))
+		return true;
+	kc_backend_close(w->cfg.be);
+	return false;
+}
+
 int kc_world_connect(struct kc_world *w)
 {
 	enum kc_outcome o;
@@ -174,7 +191,10 @@ int kc_world_connect(struct kc_world *w)
 	kc_world_empty_inbox(w);
 	kc_oracle_session_start(w->oracle);
 	o = kc_vmm_connect(&w->vmm);
-	return o == KC_OUT_OK ? 0 : kc_world_outcome(w, o, "connecting");
+	if (o == KC_OUT_OK)
+		return 0;
+	w->result->unreached = is_gone(w, o);
+	return kc_world_outcome(w, o, "connecting");
 }
 
 int kc_world_negotiate(struct kc_world *w, uint64_t features)

@@ -43,6 +43,7 @@ struct kc_world_config {
 	uint32_t ring_max, chain_max;	/* 0: not known */
 	FILE *trace_file;		/* or NULL */
 	bool pause_on_fail;
+	bool served;			/* by somebody else: once it is gone, it stays so */
 	volatile unsigned *line;	/* told of every script line, or NULL */
 };
 
@@ -85,6 +86,7 @@ struct kc_world {
 	bool driver_ok_due;		/* negotiated; DRIVER_OK not yet written */
 	bool driver_ok_held;		/* ...until the script says so */
 	bool session;			/* connected and negotiated as far as the script wants */
+	bool met;			/* the back-end has said something, or taken a bare connection */
 	bool lost;			/* the connection is gone */
 	bool loss_judged;		/* its fate has been looked at */
 	bool loss_allowed;		/* ...and an expectation said it may */

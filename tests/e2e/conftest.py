@@ -211,20 +211,26 @@ def whole_suite(tmp_path_factory):
 
 
 @pytest.fixture
-def ref_server(tmp_path):
-    """Starts the reference behind a socket: ref_server("--device", "blk") -> (path, process)."""
+def serve(tmp_path):
+    """Starts a command behind a socket, as somebody else would: serve(words) -> (path, process)."""
     started = []
 
-    def start(*options, name="ref.sock", wait=True):
+    def start(words, name="a.sock", wait=True):
         path = tmp_path / name
-        p = subprocess.Popen([REF_SERVER, *options, str(path)], stdin=subprocess.DEVNULL,
+        p = subprocess.Popen([*map(str, words), str(path)], stdin=subprocess.DEVNULL,
                              stderr=subprocess.PIPE, text=True)
         started.append(p)
         if wait:
-            wait_until("the reference's socket", 5, path.exists)
+            wait_until("the back-end's socket", 5, path.exists)
         return path, p
 
     yield start
     for p in started:
         p.kill()
         p.communicate()
+
+
+@pytest.fixture
+def ref_server(serve):
+    """The same for the reference: ref_server("--device", "blk") -> (path, process)."""
+    return lambda *options, **kw: serve([REF_SERVER, *options], **kw)

@@ -8,6 +8,7 @@ import sys
 import pytest
 from conftest import BACKENDS, DEADLINE, PASSES, REF_SERVER, STOPS, backend, wait_until
 
+ANSWERS = "title    it answers\nclause   VU-MSG-GETFEATURES-01\n\nexpect   alive\n"
 QUICK = ["--timeout-ms", "30"]          # the tenfold patience with it: 0.3 s
 
 
@@ -58,7 +59,7 @@ def test_an_exit_upon_disconnection_is_no_death(kc, where):
 def test_one_death_does_not_stop_the_others(kc):
     kc.script(PASSES, "a")
     kc.script(STOPS, "b")
-    kc.script("title    it answers\nclause   VU-MSG-GETFEATURES-01\n\nexpect   alive\n", "c")
+    kc.script(ANSWERS, "c")
     run = kc.report("run", kc.folder, *QUICK, *backend("dead", 11, "SIGKILL"))
     assert run.status == 1
     verdicts = {t["id"].rsplit("/", 1)[1]: t["verdict"] for t in run.report["tests"]}
@@ -121,7 +122,7 @@ COUNTS = STOPS.replace("\n\nqueue", ", VU-MQ-02\nneeds    MQ\n\nqueue").replace(
 def sequence(kc, good, queues, script=STOPS):
     """Tests a, b and c on one process, the first look before them; c is what is asked about."""
     for name in "ab":
-        kc.script("title    it answers\nclause   VU-MSG-GETFEATURES-01\n\nexpect   alive\n", name)
+        kc.script(ANSWERS, name)
     kc.script(script, "c")
     run = kc.report("run", kc.folder, *QUICK, "--jobs", 1, *backend("tired", good, queues))
     return run, {t["id"].rsplit("/", 1)[1]: t for t in run.report["tests"]}
@@ -276,6 +277,62 @@ def test_a_served_socket_is_used_and_left_alone(kc, ref_server):
     assert run.report["backend"]["spec"] == spec and run.report["mode"] == "live"
     assert server.poll() is None and path.exists()
     assert kc("probe", "--backend", spec).status == 0
+
+
+def serve_abcd(kc, serve, name, *args):
+    """Tests a to d on a bad back-end that kickcall did not start; b stops a ring."""
+    path, _ = serve([sys.executable, BACKENDS / f"{name}.py", *args])
+    for test in "abcd":
+        kc.script(STOPS if test == "b" else ANSWERS, test)
+    words = ["run", kc.folder, *QUICK, "--backend", f"vhost-user:{path}"]
+    run = kc.report(*words)
+    return path, run, {t["id"].rsplit("/", 1)[1]: t["verdict"] for t in run.report["tests"]}
+
+
+def test_a_served_back_end_that_dies_in_a_test_ends_the_run(kc, serve):
+    path, run, verdicts = serve_abcd(kc, serve, "dead", 11, "SIGKILL")
+    assert run.status == 1 and verdicts == {"a": "pass", "b": "fail"} and run.seconds < 10
+    assert run.report["complete"] is False
+    told = run.report["stopped"]
+    assert str(path) in told and "cannot be connected to any more" in told
+    assert told.endswith(f"served was {kc.folder}/b") and told in run.err
+
+
+def test_a_served_back_end_that_goes_between_two_tests_accuses_nobody(kc, serve):
+    _, run, verdicts = serve_abcd(kc, serve, "one_shot", 3)     # the first look, a and b
+    assert run.status == 3 and verdicts == {"a": "pass", "b": "pass"}
+    assert run.report["complete"] is False and run.report["stopped"].endswith("/b")
+
+
+def test_a_served_back_end_that_goes_after_the_first_look(kc, serve):
+    _, run, verdicts = serve_abcd(kc, serve, "one_shot")
+    assert run.status == 3 and verdicts == {} and run.report["complete"] is False
+    assert "has not served a single test" in run.report["stopped"]
+
+
+def test_text_tells_which_test_a_served_back_end_served_last(kc, serve):
+    path, _ = serve([sys.executable, BACKENDS / "one_shot.py", 2])
+    many = STOPS.replace("\n\nqueue", "\nvary     n = 1 2 3\n\nqueue")
+    run = kc("run", kc.script(many), *QUICK, "--backend", f"vhost-user:{path}")
+    assert run.status == 3 and "1 pass, 0 fail" in run.out
+    assert f"stopped before all tests had run: vhost-user:{path} cannot be" in run.out
+    assert f"served was {kc.folder}/one [n=1]" in run.out
+
+
+def test_a_bare_connection_to_nobody_ends_the_run_as_well(kc, serve):
+    path, _ = serve([sys.executable, BACKENDS / "one_shot.py", 2])
+    kc.script(STOPS, "a")
+    kc.script("title    bytes\nclause   VU-MSG-GETFEATURES-01\nsession  manual\n\nvmm      open\n"
+              "message  GET_FEATURES\nexpect   reply\n", "b")
+    run = kc.report("run", kc.folder, *QUICK, "--backend", f"vhost-user:{path}")
+    assert run.status == 3 and run.report["summary"]["error"] == 0
+    assert run.report["stopped"].endswith("/a")
+
+
+def test_a_served_back_end_that_hangs_up_is_there_and_fails(kc, serve):
+    _, run, verdicts = serve_abcd(kc, serve, "shy")
+    assert run.status == 1 and verdicts == dict.fromkeys("abcd", "fail")
+    assert run.report["complete"] is True and "stopped" not in run.report
 
 
 def test_storage_of_others_is_written_with_consent_only(kc, ref_server):

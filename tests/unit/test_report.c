@@ -160,6 +160,11 @@ static void test_interrupted_and_empty(void **state)
 	assert_string_equal(s, "blk on ref, sim mode, seed 7\nstopped before all tests had run\n"
 			    "0 pass, 0 fail in 2.3 s\n");
 	free(s);
+	report.info.stopped = (char *)"it went\033 away";
+	s = text(false, false);
+	assert_has(s, "\nstopped before all tests had run: it went? away\n");
+	free(s);
+	report.info.stopped = NULL;
 	report.info.complete = true;
 }
 
@@ -231,6 +236,21 @@ static void test_json_schema(void **state)
 	free(raw);
 }
 
+static void test_json_tells_what_stopped_it(void **state)
+{
+	char *raw = NULL;
+	json_t *j;
+
+	(void)state;
+	report.info.stopped = (char *)"it went away";
+	j = json(&raw);
+	report.info.stopped = NULL;
+	assert_keys(j, "schema kickcall complete mode seed backend summary tests stopped ");
+	assert_string_equal(json_string_value(json_object_get(j, "stopped")), "it went away");
+	json_decref(j);
+	free(raw);
+}
+
 static void test_full_device(void **state)
 {
 	FILE *f = fopen("/dev/full", "w");
@@ -253,6 +273,7 @@ int main(void)
 		cmocka_unit_test_setup(test_interrupted_and_empty, setup),
 		cmocka_unit_test_setup(test_one_result, setup),
 		cmocka_unit_test_setup(test_json_schema, setup),
+		cmocka_unit_test_setup(test_json_tells_what_stopped_it, setup),
 		cmocka_unit_test_setup(test_full_device, setup),
 	};
 

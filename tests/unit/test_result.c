@@ -45,6 +45,7 @@ static void fill(struct kc_result *r)
 	r->violations[1].level = KC_LEVEL_SHOULD;
 	strcpy(r->violations[1].message, "a call that was not due");
 	r->nviolations = 2;
+	r->unreached = true;
 	r->duration_us = 1234567890123;
 }
 
@@ -74,6 +75,7 @@ static void test_round_trip(void **state)
 	assert_string_equal(b.replay, a.replay);
 	assert_int_equal(b.nviolations, 2);
 	assert_memory_equal(b.violations, a.violations, sizeof(a.violations));
+	assert_true(b.unreached && !b.script_error);
 	assert_int_equal(b.duration_us, 1234567890123);
 	kc_result_fini(&a);
 	kc_result_fini(&b);
