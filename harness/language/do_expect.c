@@ -25,11 +25,6 @@ static struct kc_world_queue *settled(struct kc_world *w, unsigned qi, struct kc
 	return q;
 }
 
-static const uint8_t *used_ring(struct kc_world *w, const struct kc_world_queue *q)
-{
-	return kc_mem_host(&w->mem, q->config.used, kc_used_bytes(q->config.size));
-}
-
 /* --- Used --------------------------------------------------------------------------------------- */
 
 KC_VERB(expect_used)
