@@ -47,9 +47,9 @@ $(BUILD)/%.o: %.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(KC_FLAGS) -c -o $@ $<
 
-$(BUILD)/coverage/clauses_data.c: coverage/clauses.tsv coverage/compile.py
+$(BUILD)/coverage/clauses_data.c: coverage/clauses.tsv coverage/waivers.tsv coverage/compile.py
 	$(call say,GEN,$@)
-	$(Q)mkdir -p $(@D) && $(PYTHON) coverage/compile.py $< $@
+	$(Q)mkdir -p $(@D) && $(PYTHON) coverage/compile.py coverage/clauses.tsv coverage/waivers.tsv $@
 
 $(BUILD)/coverage/clauses_data.o: $(BUILD)/coverage/clauses_data.c
 	$(call say,CC,$<)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Theory of operation: the table itself is made from clauses.tsv by compile.py when kickcall is
- * built, sorted by id, so that looking a clause up is a binary search.
+ * Theory of operation: the table itself is made from clauses.tsv and waivers.tsv by compile.py when
+ * kickcall is built, sorted by id, so that looking a clause up is a binary search.
  */
 #include <stdlib.h>
 #include <string.h>

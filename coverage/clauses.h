@@ -6,7 +6,7 @@
 
 /*
  * The clause catalogue: what VIRTIO, the vhost-user document and the kernel's vhost interface demand,
- * one row per rule (coverage/clauses.tsv, compiled in).
+ * one row per rule (coverage/clauses.tsv with coverage/waivers.tsv, compiled in).
  */
 enum kc_judge {
 	KC_JUDGE_FAIL,		/* breaking it fails a test (MUST) */
@@ -25,6 +25,9 @@ struct kc_clause {
 	const char *observable;	/* how a violation shows at the back-end's edge */
 	const char *needs;	/* features, or "-" */
 	enum kc_judge judge;
+	bool held;		/* a back-end can be held to it: its duty, and it shows at its edge */
+	bool waived;		/* nothing tests it, and reason says why that is right */
+	const char *reason;	/* of a waiver; else what a test of it waits for, or "" */
 };
 
 extern const struct kc_clause kc_clauses[];	/* sorted by id */

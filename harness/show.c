@@ -13,6 +13,7 @@
 #include <harness/run/profile.h>
 #include <harness/run/suite.h>
 #include <harness/show.h>
+#include <harness/tally.h>
 
 static int load_all(const struct kc_options *o, struct kc_suite *suite)
 {
@@ -53,34 +54,28 @@ static json_t *tests(const struct kc_options *o)
 	return rows;
 }
 
-/* Clauses that a back-end's edge cannot show are listed, but open to nobody. */
-static bool can_be_held(const struct kc_clause *c)
+/* With what a test of it has to say: who and where, and else why there is none. */
+static json_t *clause_row(const struct kc_clause *c, const struct kc_suite *suite)
 {
-	bool role = !strcmp(c->role, "device") || !strcmp(c->role, "both") || !strcmp(c->role, "back-end");
+	json_t *modes = json_array(), *by = json_array(), *row = NULL;
+	struct kc_tally t;
 
-	return role && !strstr(c->observable, "driver-side") && !strstr(c->observable, "not observable");
-}
-
-static bool names_clause(const struct kc_script *t, const char *id)
-{
-	for (unsigned i = 0; i < t->nclauses; i++)
-		if (!strcmp(t->clauses[i], id))
-			return true;
-	return false;
-}
-
-static json_t *scenarios_of(const struct kc_suite *suite, const char *id)
-{
-	json_t *a = json_array();
-	const char *last = "";
-
-	for (unsigned i = 0; i < suite->ntests; i++) {
-		if (!names_clause(suite->tests[i], id) || !strcmp(last, suite->tests[i]->id))
-			continue;
-		last = suite->tests[i]->id;
-		json_array_append_new(a, json_string(last));
+	if (!kc_tally_init(&t, c, suite)) {
+		if (t.in_sim)
+			json_array_append_new(modes, json_string("sim"));
+		if (t.in_live)
+			json_array_append_new(modes, json_string("live"));
+		for (unsigned i = 0; i < t.nby; i++)
+			json_array_append_new(by, json_string(t.by[i]));
+		row = json_pack("{s:s,s:s,s:s,s:s,s:O,s:O,s:s,s:s}", "id", c->id, "level", c->level,
+				"area", c->area, "status", kc_standing_names[t.standing], "modes", modes,
+				"scenarios", by, "reason", t.standing == KC_TESTED ? "" : c->reason,
+				"statement", c->statement);
 	}
-	return a;
+	kc_tally_fini(&t);
+	json_decref(modes);
+	json_decref(by);
+	return row;
 }
 
 static json_t *clauses(const struct kc_options *o)
@@ -91,19 +86,75 @@ static json_t *clauses(const struct kc_options *o)
 	if (load_all(o, &suite))
 		return NULL;
 	rows = json_array();
-	for (unsigned i = 0; i < kc_nclauses; i++) {
-		const struct kc_clause *c = &kc_clauses[i];
-		json_t *by = scenarios_of(&suite, c->id);
-		const char *status = json_array_size(by) ? "tested" : "open";
-
-		if (can_be_held(c))
-			json_array_append_new(rows, json_pack("{s:s,s:s,s:s,s:s,s:o}", "id", c->id, "level",
-				c->level, "status", status, "statement", c->statement, "scenarios", by));
-		else
-			json_decref(by);
-	}
+	for (unsigned i = 0; i < kc_nclauses; i++)
+		if (kc_clauses[i].held)
+			json_array_append_new(rows, clause_row(&kc_clauses[i], &suite));
 	kc_suite_free(&suite);
 	return rows;
+}
+
+static const char *text_of(json_t *row, const char *key)
+{
+	return json_string_value(json_object_get(row, key));
+}
+
+#define AREAS_MAX	64
+
+struct area {
+	const char *name;
+	unsigned n[KC_STANDINGS];
+};
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct area *)a)->name, ((const struct area *)b)->name);
+}
+
+static struct area *area_of(struct area *areas, unsigned *n, const char *name)
+{
+	for (unsigned i = 0; i < *n; i++)
+		if (!strcmp(areas[i].name, name))
+			return &areas[i];
+	if (*n == AREAS_MAX)
+		return NULL;
+	areas[*n] = (struct area){ .name = name };
+	return &areas[(*n)++];
+}
+
+static void print_area(const struct area *a)
+{
+	printf("%-14s", a->name);
+	for (unsigned k = 0; k < KC_STANDINGS; k++)
+		printf("%8u", a->n[k]);
+	putchar('\n');
+}
+
+/* What a glance at the end should tell: how much of each area is tested. */
+static void print_areas(json_t *rows)
+{
+	struct area areas[AREAS_MAX], total = { .name = "total" };
+	unsigned nareas = 0;
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row) {
+		struct area *a = area_of(areas, &nareas, text_of(row, "area"));
+
+		for (unsigned k = 0; a && k < KC_STANDINGS; k++) {
+			if (strcmp(text_of(row, "status"), kc_standing_names[k]))
+				continue;
+			a->n[k]++;
+			total.n[k]++;
+		}
+	}
+	qsort(areas, nareas, sizeof(*areas), by_name);
+	printf("\n%-14s", "area");
+	for (unsigned k = 0; k < KC_STANDINGS; k++)
+		printf("%8s", kc_standing_names[k]);
+	putchar('\n');
+	for (unsigned k = 0; k < nareas; k++)
+		print_area(&areas[k]);
+	print_area(&total);
 }
 
 static json_t *devices(const struct kc_options *o)
@@ -163,12 +214,13 @@ static const struct {
 	const char *what;
 	json_t *(*make)(const struct kc_options *o);
 	const char *columns[4];		/* of the text form */
+	void (*print_end)(json_t *rows);
 } lists[] = {
-	{ "tests", tests, { "id", "variant", "title" } },
-	{ "clauses", clauses, { "id", "level", "status", "statement" } },
-	{ "devices", devices, { "id" } },
-	{ "profiles", profiles, { "id", "device", "title" } },
-	{ "verbs", verbs, { "id", "doc" } },
+	{ "tests", tests, { "id", "variant", "title" }, NULL },
+	{ "clauses", clauses, { "id", "level", "status", "statement" }, print_areas },
+	{ "devices", devices, { "id" }, NULL },
+	{ "profiles", profiles, { "id", "device", "title" }, NULL },
+	{ "verbs", verbs, { "id", "doc" }, NULL },
 };
 
 static void print_rows(json_t *rows, const char *const *columns)
@@ -178,7 +230,7 @@ static void print_rows(json_t *rows, const char *const *columns)
 
 	json_array_foreach(rows, i, row) {
 		for (unsigned c = 0; c < 4 && columns[c]; c++) {
-			const char *text = json_string_value(json_object_get(row, columns[c]));
+			const char *text = text_of(row, columns[c]);
 
 			if (*text || c == 0)
 				printf("%s%s", c ? "  " : "", text);
@@ -206,6 +258,8 @@ int kc_show_list(const struct kc_options *o)
 			return 0;
 		}
 		print_rows(rows, lists[i].columns);
+		if (lists[i].print_end)
+			lists[i].print_end(rows);
 		json_decref(rows);
 		return 0;
 	}
@@ -214,11 +268,30 @@ int kc_show_list(const struct kc_options *o)
 	return 2;
 }
 
-static void explain_clause(const struct kc_clause *c, const struct kc_suite *suite)
+/* Where it stands, and who tests it or why nobody does. */
+static void explain_standing(const struct kc_clause *c, const struct kc_suite *suite)
 {
-	json_t *by = scenarios_of(suite, c->id), *row;
+	json_t *row = clause_row(c, suite), *by = json_object_get(row, "scenarios"), *name, *mode;
 	size_t i;
 
+	if (!c->held) {
+		printf("  status      not held against back-ends\n");
+	} else {
+		printf("  status      %s", text_of(row, "status"));
+		json_array_foreach(json_object_get(row, "modes"), i, mode)
+			printf("%s%s", i ? ", " : ": ", json_string_value(mode));
+		if (*text_of(row, "reason"))
+			printf(": %s", text_of(row, "reason"));
+		putchar('\n');
+	}
+	printf("  tested by   %s\n", json_array_size(by) ? "" : "nothing");
+	json_array_foreach(by, i, name)
+		printf("    %s\n", json_string_value(name));
+	json_decref(row);
+}
+
+static void explain_clause(const struct kc_clause *c, const struct kc_suite *suite)
+{
 	printf("%s (%s, %s)\n", c->id, c->level, c->role);
 	printf("  %s\n", c->statement);
 	printf("  source      %s, %s\n", c->source, c->section);
@@ -226,10 +299,7 @@ static void explain_clause(const struct kc_clause *c, const struct kc_suite *sui
 	printf("  needs       %s\n", c->needs);
 	printf("  if broken   %s\n", c->judge == KC_JUDGE_FAIL ? "fail" : c->judge == KC_JUDGE_WARN ?
 	       "warn (fail under --strict)" : "nothing: it permits");
-	printf("  tested by   %s\n", json_array_size(by) ? "" : "no scenario yet");
-	json_array_foreach(by, i, row)
-		printf("    %s\n", json_string_value(row));
-	json_decref(by);
+	explain_standing(c, suite);
 }
 
 static void explain_test(const struct kc_script *t)

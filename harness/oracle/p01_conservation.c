@@ -113,8 +113,23 @@ static void quiet(struct kc_oracle *o, struct kc_watch_queue *q)
 		not_kicked(o, q, c);
 }
 
+static const struct kc_point_clause clauses[] = {
+	{ "VU-MSG-GETBASE-02", KC_IN_BOTH },
+	{ "VU-RING-STATE-04", KC_IN_SIM },
+	{ "VU-RING-START-03", KC_IN_SIM },
+	{ NULL, 0 }
+};
+
+static const struct kc_point_rule rules[] = {
+	{ KC_RULE_USED_ID, KC_IN_BOTH },
+	{ KC_RULE_LOOK_AGAIN, KC_IN_SIM },
+	{ KC_RULES, 0 }
+};
+
 const struct kc_point kc_point_conservation = {
 	.name = "conservation",
+	.clauses = clauses,
+	.rules = rules,
 	.used = entry_used,
 	.stopped = queue_stopped,
 	.quiet = quiet,

@@ -58,7 +58,14 @@ static void entry_used(struct kc_oracle *o, struct kc_watch_queue *q, const stru
 		look_for_untouched(o, q, u);
 }
 
+static const struct kc_point_rule rules[] = {
+	{ KC_RULE_LEN_MAX, KC_IN_BOTH },
+	{ KC_RULE_LEN_WRITTEN, KC_IN_BOTH },	/* when both poisons look untouched: harness/run/runner.c */
+	{ KC_RULES, 0 }
+};
+
 const struct kc_point kc_point_used_len = {
 	.name = "used-len",
+	.rules = rules,
 	.used = entry_used,
 };

@@ -40,7 +40,22 @@ static void changed(struct kc_oracle *o, const struct kc_shadow_change *c,
 		  c->len, c->gpa, p->text, c->expected, c->actual);
 }
 
+static const struct kc_point_clause clauses[] = {
+	{ "VU-MEMACC-01", KC_IN_BOTH },
+	{ NULL, 0 }
+};
+
+static const struct kc_point_rule rules[] = {
+	{ KC_RULE_TABLE, KC_IN_BOTH },
+	{ KC_RULE_READABLE, KC_IN_BOTH },
+	{ KC_RULE_BESIDE, KC_IN_BOTH },
+	{ KC_RULE_RETURNED, KC_IN_BOTH },
+	{ KC_RULES, 0 }
+};
+
 const struct kc_point kc_point_canary = {
 	.name = "canary",
+	.clauses = clauses,
+	.rules = rules,
 	.changed = changed,
 };

@@ -34,7 +34,15 @@ static void changed(struct kc_oracle *o, const struct kc_shadow_change *c,
 		  c->len, c->gpa, p->text, c->expected, c->actual);
 }
 
+static const struct kc_point_rule rules[] = {
+	{ KC_RULE_DESC_AREA, KC_IN_BOTH },
+	{ KC_RULE_DRIVER_AREA, KC_IN_BOTH },
+	{ KC_RULE_DEVICE_AREA_END, KC_IN_BOTH },
+	{ KC_RULES, 0 }
+};
+
 const struct kc_point kc_point_ownership = {
 	.name = "ownership",
+	.rules = rules,
 	.changed = changed,
 };

@@ -56,8 +56,16 @@ static void looked(struct kc_oracle *o, struct kc_watch_queue *q)
 	kc_accuse(o, kc_rule_clause(rule, q->layout), "queue %u: %s", q->qi, what);
 }
 
+static const struct kc_point_rule rules[] = {
+	{ KC_RULE_INDEX, KC_IN_BOTH },
+	{ KC_RULE_FLAGS, KC_IN_BOTH },
+	{ KC_RULE_FLAGS_EVENT_IDX, KC_IN_BOTH },
+	{ KC_RULES, 0 }
+};
+
 const struct kc_point kc_point_indices = {
 	.name = "indices",
+	.rules = rules,
 	.started = started,
 	.used = entry_used,
 	.astray = astray,

@@ -249,8 +249,19 @@ static void queue_stopped(struct kc_oracle *o, struct kc_watch_queue *q, int64_t
 		check_missing(o, q);
 }
 
+static const struct kc_point_rule rules[] = {
+	{ KC_RULE_CALL_ALWAYS, KC_IN_BOTH },
+	{ KC_RULE_CALL_AT, KC_IN_BOTH },
+	{ KC_RULE_CALL_NOT_AT, KC_IN_BOTH },
+	{ KC_RULE_CALL_NOT_FLAGS, KC_IN_BOTH },
+	{ KC_RULE_NO_CALL_NEVER, KC_IN_BOTH },
+	{ KC_RULE_NO_CALL_AT, KC_IN_BOTH },
+	{ KC_RULES, 0 }
+};
+
 const struct kc_point kc_point_notify = {
 	.name = "notify",
+	.rules = rules,
 	.started = started,
 	.advanced = advanced,
 	.suppression = suppression,

@@ -17,7 +17,13 @@ static void entry_used(struct kc_oracle *o, struct kc_watch_queue *q, const stru
 		  u->overtaken->idx);
 }
 
+static const struct kc_point_clause clauses[] = {
+	{ "VIRTIO-RSVD-DEV-05", KC_IN_BOTH },
+	{ NULL, 0 }
+};
+
 const struct kc_point kc_point_in_order = {
 	.name = "in-order",
+	.clauses = clauses,
 	.used = entry_used,
 };

@@ -54,7 +54,15 @@ static void queue_stopped(struct kc_oracle *o, struct kc_watch_queue *q, int64_t
 		  q->cfg.packed ? "slots" : "chains");
 }
 
+static const struct kc_point_clause clauses[] = {
+	{ "VU-MSG-GETBASE-01", KC_IN_BOTH },
+	{ "VU-PL-02", KC_IN_BOTH },
+	{ "VU-PL-03", KC_IN_BOTH },
+	{ NULL, 0 }
+};
+
 const struct kc_point kc_point_base = {
 	.name = "base",
+	.clauses = clauses,
 	.stopped = queue_stopped,
 };

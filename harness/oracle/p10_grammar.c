@@ -243,8 +243,24 @@ static void all_quiet(struct kc_oracle *o)
 	g->n = 0;
 }
 
+static const struct kc_point_clause clauses[] = {
+	{ "VU-REPLY-01", KC_IN_BOTH },
+	{ "VU-REPLY-02", KC_IN_BOTH },
+	{ "VU-HDR-02", KC_IN_BOTH },
+	{ "VU-HDR-03", KC_IN_BOTH },
+	{ "VU-FD-01", KC_IN_BOTH },
+	{ "VU-BEREQ-01", KC_IN_BOTH },
+	{ "VU-MSG-REPLYACK-01", KC_IN_BOTH },
+	{ "VU-MSG-REPLYACK-02", KC_IN_BOTH },
+	{ "VU-MSG-REPLYACK-03", KC_IN_BOTH },
+	{ "VU-MSG-GETBASE-01", KC_IN_BOTH },
+	{ "VU-MSG-GETCONFIG-02", KC_IN_BOTH },
+	{ NULL, 0 }
+};
+
 const struct kc_point kc_point_grammar = {
 	.name = "grammar",
+	.clauses = clauses,
 	.session = session,
 	.message = message,
 	.all_quiet = all_quiet,

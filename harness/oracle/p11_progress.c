@@ -198,8 +198,24 @@ static void awake(struct kc_oracle *o, uint64_t cpu_ms, uint64_t ms)
 		  (unsigned long long)ms, (unsigned long long)cpu_ms);
 }
 
+static const struct kc_point_clause clauses[] = {
+	{ "VU-RING-STATE-04", KC_IN_SIM },
+	{ "VU-FD-01", KC_IN_LIVE },
+	{ "VU-ERR-03", KC_IN_LIVE },
+	{ "VU-MSG-MEMTABLE-02", KC_IN_LIVE },
+	{ "VU-MSG-KICK-03", KC_IN_LIVE },
+	{ NULL, 0 }
+};
+
+static const struct kc_point_rule rules[] = {
+	{ KC_RULE_LOOP, KC_IN_SIM },
+	{ KC_RULES, 0 }
+};
+
 const struct kc_point kc_point_progress = {
 	.name = "progress",
+	.clauses = clauses,
+	.rules = rules,
 	.session = session,
 	.message = message,
 	.observed = observed,

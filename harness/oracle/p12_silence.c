@@ -122,8 +122,18 @@ static void session(struct kc_oracle *o, bool begins, bool orderly)
 			o->q[qi]->quietness.barrier = false;
 }
 
+static const struct kc_point_clause clauses[] = {
+	{ "VU-SUSPEND-01", KC_IN_BOTH },
+	{ "VU-SUSPEND-02", KC_IN_BOTH },
+	{ "VIRTIO-RESET-DEV-02", KC_IN_BOTH },
+	{ "VU-RING-STATE-01", KC_IN_BOTH },
+	{ "VQ-RESET-DEV-01", KC_IN_BOTH },
+	{ NULL, 0 }
+};
+
 const struct kc_point kc_point_silence = {
 	.name = "silence",
+	.clauses = clauses,
 	.session = session,
 	.started = started,
 	.used = entry_used,

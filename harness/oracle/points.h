@@ -15,6 +15,22 @@ struct kc_watch_used;
 struct kc_shadow_change;
 struct kc_place_of;
 
+/* In which modes a point can accuse by a clause (ARCHITECTURE.md has the table). */
+#define KC_IN_SIM	1u
+#define KC_IN_LIVE	2u
+#define KC_IN_BOTH	(KC_IN_SIM | KC_IN_LIVE)
+
+struct kc_point_clause {
+	const char *id;
+	unsigned modes;
+};
+
+/* A rule stands for a clause of each layout (rules.c). */
+struct kc_point_rule {
+	enum kc_rule rule;
+	unsigned modes;
+};
+
 /*
  * One point of the oracle: handlers for the events it cares for, NULL for the rest. Handlers judge
  * and accuse; the books are kept elsewhere (watch.c). Each point keeps what it must remember in a
@@ -22,6 +38,10 @@ struct kc_place_of;
  */
 struct kc_point {
 	const char *name;
+	/* Every clause that it accuses by, ended by a NULL id, and every rule, ended by KC_RULES; NULL: none.
+	 * tests/e2e/test_tree.py holds the lists against its source. */
+	const struct kc_point_clause *clauses;
+	const struct kc_point_rule *rules;
 	void (*session)(struct kc_oracle *o, bool begins, bool orderly);
 	void (*started)(struct kc_oracle *o, struct kc_watch_queue *q);
 	/* A used entry was read (the shadow still holds what its buffers held before). */

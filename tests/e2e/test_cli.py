@@ -90,7 +90,7 @@ def test_a_broken_script_in_a_folder_stops_the_run_before_it_begins(kc):
 
 @pytest.mark.parametrize("what, keys", [
     ("tests", {"id", "variant", "device", "title", "clauses"}),
-    ("clauses", {"id", "level", "status", "statement", "scenarios"}),
+    ("clauses", {"id", "level", "area", "status", "modes", "scenarios", "reason", "statement"}),
     ("devices", {"id", "virtio_id"}),
     ("profiles", {"id", "device", "title"}),
     ("verbs", {"id", "doc"}),
@@ -100,8 +100,48 @@ def test_list_text_and_json_tell_the_same(kc, what, keys):
     assert run.status == 0
     rows = json.loads(run.out)[what]
     assert rows and all(set(row) == keys for row in rows)
-    lines = kc("list", what).out.splitlines()
+    lines = kc("list", what).out.split("\n\n")[0].splitlines()
     assert [line.split("  ")[0].strip() for line in lines] == [row["id"].strip() for row in rows]
+
+
+def test_clauses_say_where_they_stand(kc):
+    rows = json.loads(kc("list", "clauses", "--format", "json").out)["clauses"]
+    assert len({row["id"] for row in rows}) == len(rows)
+    for row in rows:
+        tested = row["status"] == "tested"
+        assert row["status"] in ("tested", "waived", "open")
+        # A clause of the oracle's may be listed and be provable in no mode; then it is not tested.
+        assert tested == bool(row["scenarios"]) == bool(row["modes"]), row["id"]
+        assert row["modes"] in ([], ["sim"], ["live"], ["sim", "live"])
+        assert not (tested and row["reason"])
+        assert row["reason"] or row["status"] != "waived", row["id"]
+    by_id = {row["id"]: row for row in rows}
+    due = by_id["VQ-SPLIT-UNS-DEV-05"]
+    assert "split/event-idx/due-across-the-16-bit-wrap" in due["scenarios"]
+    assert "oracle:notify" in due["scenarios"] and due["modes"] == ["sim", "live"]
+    assert "port:loopback" in by_id["VQ-FRAMING-DEV-01"]["scenarios"]
+    assert by_id["VK-OWNER-03"]["status"] == "open"
+    assert by_id["VK-OWNER-03"]["reason"] == "needs the kernel adapter"
+    assert "VQ-SPLIT-DESC-DRV-01" not in by_id              # the driver's duty, not the device's
+
+
+def test_the_totals_of_clauses_add_up(kc):
+    rows = json.loads(kc("list", "clauses", "--format", "json").out)["clauses"]
+    table = [line.split() for line in
+             kc("list", "clauses").out.split("\n\n")[1].splitlines()]
+    assert table[0] == ["area", "tested", "waived", "open"]
+    assert [line[0] for line in table[1:-1]] == sorted({row["area"] for row in rows})
+    for area, *counts in table[1:]:
+        here = [row["status"] for row in rows if area in (row["area"], "total")]
+        assert [int(n) for n in counts] == [here.count(status) for status in table[0][1:]]
+
+
+def test_explain_says_where_a_clause_stands(kc):
+    assert "status      tested: sim, live\n" in kc("explain", "VQ-SPLIT-UNS-DEV-05").out
+    run = kc("explain", "VK-OWNER-03")
+    assert "status      open: needs the kernel adapter\n" in run.out
+    assert "tested by   nothing" in run.out
+    assert "status      not held against back-ends\n" in kc("explain", "VQ-SPLIT-DESC-DRV-01").out
 
 
 def test_explain_a_clause_and_a_test(kc):
