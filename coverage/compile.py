@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Compiles the clause catalogue into C: compile.py CLAUSES.tsv WAIVERS.tsv OUT.c
 
-Both tables are checked strictly first. Every mistake is printed as file:line: message, and nothing
-is written if there is one. OUT.c defines kc_clauses[], sorted by id (byte order, as strcmp sees it),
-and kc_nclauses.
+Both tables are checked strictly first. Every mistake is printed as file:line: message, and
+nothing is written if there is one. OUT.c defines kc_clauses[], sorted by id (byte order, as strcmp
+sees it), and kc_nclauses.
 
 A waiver says why no test looks at a clause: an id or, ending in *, the beginning of several. An id
 goes before a beginning, and a longer beginning before a shorter one.

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Theory of operation: three sources say who accuses by a clause, and each says in which modes. A
- * scenario runs in both unless its needs leave one out: `sim` and `live` do, and `restart` does, since
- * there is no process to kill in the simulator. A point has a list of its own (harness/oracle/points.h);
- * its modes are what it can prove, not where it happens to be called. A port accuses where requests come
- * back, in either mode. Nothing here looks at what a back-end offers: a scenario that is skipped for
- * want of a feature counts, since it tests whoever has it.
+ * Theory of operation: three sources say who accuses by a clause, and each says in which modes.
+ * A scenario runs in both unless its needs leave one out: `sim` and `live` do, and `restart`
+ * does, since there is no process to kill in the simulator. A point has a list of its own
+ * (harness/oracle/points.h); its modes are what it can prove, not where it happens to be called.
+ * A port accuses where requests come back, in either mode. Nothing here looks at what a back-end
+ * offers: a scenario that is skipped for want of a feature counts, since it tests whoever has
+ * it.
  */
 #include <errno.h>
 #include <stdlib.h>

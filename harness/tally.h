@@ -8,7 +8,7 @@
  * Where a clause stands: is it tested, by whom and in which modes; is it waived; or is it open?
  *
  * It is tested if a scenario names it, in its header or in brackets behind an expectation, or if a
- * point of the oracle or a device's port accuses by it, which they do in every scenario that they see.
+ * point of the oracle or a device's port accuses by it, which they do in every scenario.
  */
 enum kc_standing { KC_TESTED, KC_WAIVED, KC_OPEN, KC_STANDINGS };
 

@@ -84,8 +84,8 @@ static void put(const char *path, const char *text)
 	assert_int_equal(fclose(f), 0);
 }
 
-/* Runs the compiler on two tables; its complaints go to said, what it made to made (may be NULL). Returns
- * its exit status. */
+/* Runs the compiler on two tables; its complaints go to said, what it made to made (may be NULL).
+ * Returns its exit status. */
 static int compile(const char *clauses, const char *waivers, char *said, char *made, size_t cap)
 {
 	char dir[] = "/tmp/kc-clauses-XXXXXX", path[3][64], command[320];
