@@ -27,7 +27,7 @@ static double kick_to_call(void *ctx)
 		uint64_t n;
 
 		bench_offer(q, 1);
-		kc_vmm_notify(&q->vmm, 0);
+		kc_vmm_notify(&q->vmm, 0, 0);
 		while (q->left) {
 			if (poll(&call, 1, 5000) != 1)
 				bench_die("call", "none came within 5 s");

@@ -19,7 +19,7 @@ static double requests_per_s(void *ctx)
 
 	for (unsigned i = 0; i < BATCHES; i++) {
 		bench_offer(q, BATCH);
-		kc_vmm_notify(&q->vmm, 0);
+		kc_vmm_notify(&q->vmm, 0, 0);
 		while (q->left) {
 			if (q->be->ops->step(q->be) < 0)
 				bench_die("reference", "it has stopped");

@@ -85,7 +85,7 @@ static double bare_per_s(void *ctx)
 
 	for (unsigned i = 0; i < 50 * REQUESTS; i++) {
 		bench_offer(q, 1);
-		kc_vmm_notify(&q->vmm, 0);
+		kc_vmm_notify(&q->vmm, 0, 0);
 		while (q->left) {
 			q->be->ops->step(q->be);
 			bench_reap(q);

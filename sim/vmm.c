@@ -20,6 +20,11 @@
 #include <linux/virtio_config.h>
 #include <sim/vmm.h>
 
+/* Newer than some distributions' headers. */
+#ifndef VIRTIO_F_NOTIFICATION_DATA
+#define VIRTIO_F_NOTIFICATION_DATA 38
+#endif
+
 /* Not CONFIGURE_MEM_SLOTS: whoever takes it must use ADD_MEM_REG. Not INFLIGHT_SHMFD: some
  * back-ends rightly wait for the SET_INFLIGHT_FD that then is due. */
 const uint64_t kc_vmm_pf_spoken = KC_BIT(KC_PF_MQ) | KC_BIT(KC_PF_REPLY_ACK) |
@@ -146,10 +151,17 @@ static struct kc_evfd *new_evfd(struct kc_vmm *v)
 	return e;
 }
 
+/* The value of a longer write varies, so there is no datamatch. */
+static uint32_t notify_bytes(const struct kc_vmm *v)
+{
+	return v->driver_features & KC_BIT(VIRTIO_F_NOTIFICATION_DATA) ? 4 : 2;
+}
+
 static int wire_kick(struct kc_vmm *v, unsigned qi, struct kc_evfd *e, uint32_t flags)
 {
 	struct kc_ioeventfd io = {
-		.addr = KC_NOTIFY_BASE + qi * KC_NOTIFY_STRIDE, .len = 2, .flags = flags, .evfd = e,
+		.addr = KC_NOTIFY_BASE + qi * KC_NOTIFY_STRIDE, .len = notify_bytes(v),
+		.flags = flags, .evfd = e,
 	};
 
 	return kc_kvm_ioeventfd(v->kvm, &io);
@@ -693,14 +705,15 @@ enum kc_outcome kc_vmm_swap_call(struct kc_vmm *v, unsigned qi)
 	return KC_OUT_OK;
 }
 
-void kc_vmm_notify(struct kc_vmm *v, unsigned qi)
+void kc_vmm_notify(struct kc_vmm *v, unsigned qi, uint16_t published)
 {
 	uint64_t addr = KC_NOTIFY_BASE + (uint64_t)qi * KC_NOTIFY_STRIDE;
+	uint64_t data = qi | (notify_bytes(v) == 4 ? (uint64_t)published << 16 : 0);
 
-	kc_trace_value(v->trace, KC_ACTOR_DRIVER, "notify-write", qi, "queue %u", qi);
+	kc_trace_value(v->trace, KC_ACTOR_DRIVER, "notify-write", data, "queue %u", qi);
 	/* Without an ioeventfd this is an exit to us, which KVM counts: the back-end polls, or the
 	 * queue has not been started yet. */
-	if (kc_kvm_write(v->kvm, KC_BUS_MMIO, addr, 2, qi))
+	if (kc_kvm_write(v->kvm, KC_BUS_MMIO, addr, notify_bytes(v), data))
 		kc_trace_value(v->trace, KC_ACTOR_KVM, "kick", 1, "queue %u", qi);
 }
 

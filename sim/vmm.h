@@ -109,8 +109,9 @@ enum kc_outcome kc_vmm_swap_call(struct kc_vmm *v, unsigned qi);
 /* What SET_FEATURES carries: the driver's features, and bit 30 if it was taken. */
 uint64_t kc_vmm_acked_features(const struct kc_vmm *v);
 
-/* The guest's write to the queue's notify register: through KVM's ioeventfd to the kick. */
-void kc_vmm_notify(struct kc_vmm *v, unsigned qi);
+/* The guest's write to the queue's notify register: through KVM's ioeventfd to the kick. With
+ * NOTIFICATION_DATA it has 4 bytes, and tells where the driver is as well (VIRTIO-NOTIFDATA-01). */
+void kc_vmm_notify(struct kc_vmm *v, unsigned qi, uint16_t published);
 
 enum kc_outcome kc_vmm_config_read(struct kc_vmm *v, uint32_t offset, uint32_t size, void *buf);
 enum kc_outcome kc_vmm_config_write(struct kc_vmm *v, uint32_t offset, uint32_t size, uint32_t flags,

@@ -151,7 +151,7 @@ KC_VERB(fill)
 static void kick(struct kc_world *w, unsigned qi)
 {
 	kc_oracle_kicked(w->oracle, qi);
-	kc_vmm_notify(&w->vmm, qi);
+	kc_vmm_notify(&w->vmm, qi, w->q[qi].ring.ops->published(&w->q[qi].ring));
 	kc_sched_point(w->sched);
 }
 

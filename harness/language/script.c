@@ -145,7 +145,8 @@ int kc_num_parse(const struct kc_token *tok, unsigned n, unsigned *i, struct kc_
 
 /* --- Header ------------------------------------------------------------------------------------- */
 
-static int header_clauses(struct parser *p, const struct kc_token *tok, unsigned n)
+static int header_clauses(struct parser *p, const struct kc_token *tok, unsigned n, char (*list)[48],
+			  unsigned *count)
 {
 	for (unsigned i = 1; i < n; i++) {
 		char id[48] = "";
@@ -159,9 +160,9 @@ static int header_clauses(struct parser *p, const struct kc_token *tok, unsigned
 		}
 		if (!kc_clause_by_id(id))
 			return bad(p, col, "unknown clause '%s'", id);
-		if (p->s->nclauses == KC_CLAUSES_MAX)
+		if (*count == KC_CLAUSES_MAX)
 			return bad(p, col, "more than %d clauses", KC_CLAUSES_MAX);
-		strcpy(p->s->clauses[p->s->nclauses++], id);
+		strcpy(list[(*count)++], id);
 	}
 	return 0;
 }
@@ -230,7 +231,9 @@ static int header_line(struct parser *p, const char *raw, const struct kc_token 
 		return 0;
 	}
 	if (!strcmp(key, "clause"))
-		return header_clauses(p, tok, n);
+		return header_clauses(p, tok, n, s->clauses, &s->nclauses);
+	if (!strcmp(key, "packed"))
+		return header_clauses(p, tok, n, s->packed, &s->npacked);
 	if (!strcmp(key, "needs"))
 		return header_words(p, tok, n, s->needs, &s->nneeds);
 	if (!strcmp(key, "without"))
@@ -252,7 +255,7 @@ static int header_line(struct parser *p, const char *raw, const struct kc_token 
 static bool is_header(const char *key)
 {
 	static const char *const keys[] = {
-		"title", "clause", "needs", "without", "vary", "device", "session",
+		"title", "clause", "packed", "needs", "without", "vary", "device", "session",
 	};
 
 	for (unsigned i = 0; i < sizeof(keys) / sizeof(*keys); i++)
@@ -615,15 +618,33 @@ static int check_header(struct parser *p)
 	return feature_variables(p);
 }
 
+/* The layouts state the same rule in clauses of their own. */
+static int choose_clauses(struct parser *p, unsigned in_header)
+{
+	struct kc_script *s = p->s;
+	unsigned bound = s->nclauses - in_header;
+
+	if (!s->npacked || !kc_script_has_layout(s, "packed"))
+		return 0;
+	if (s->npacked + bound > KC_CLAUSES_MAX)
+		return bad(p, 1, "more than %d clauses", KC_CLAUSES_MAX);
+	memmove(s->clauses[s->npacked], s->clauses[in_header], bound * sizeof(*s->clauses));
+	memcpy(s->clauses, s->packed, s->npacked * sizeof(*s->clauses));
+	s->nclauses = s->npacked + bound;
+	return 0;
+}
+
 static int parse_all(struct parser *p)
 {
 	struct kc_script *s = p->s;
+	unsigned in_header;
 
 	for (p->line = 1; p->line <= s->nlines; p->line++)
 		if (!strchr(s->lines[p->line - 1], '$') && one_line(p, s->lines[p->line - 1], true))
 			return -EINVAL;
 	if (check_header(p))
 		return -EINVAL;
+	in_header = s->nclauses;
 	for (p->line = 1; p->line <= s->nlines; p->line++)
 		if (one_line(p, s->lines[p->line - 1], false))
 			return -EINVAL;
@@ -633,7 +654,7 @@ static int parse_all(struct parser *p)
 	}
 	if (!s->nsteps)
 		return bad(p, 1, "the script does nothing");
-	return 0;
+	return choose_clauses(p, in_header);
 }
 
 static char *id_from_path(const char *path)

@@ -88,6 +88,8 @@ struct kc_script {
 	char *device;			/* NULL: any */
 	char clauses[KC_CLAUSES_MAX][48];
 	unsigned nclauses;
+	char packed[KC_CLAUSES_MAX][48];	/* in their place where its rings are packed; may be empty */
+	unsigned npacked;
 	struct kc_need needs[KC_NEEDS_MAX];
 	unsigned nneeds;
 	struct kc_need without[KC_NEEDS_MAX];	/* features the driver, protocol features the VMM refuses */

@@ -544,7 +544,7 @@ static void test_queue_start_options(void **state)
 	m.config.no_kick_fd = true;
 	start(&m);
 	assert_null(m.fake.kick);
-	kc_vmm_notify(&m.vmm, 0);
+	kc_vmm_notify(&m.vmm, 0, 0);
 	assert_int_equal(kc_kvm_stats(m.vmm.kvm)->io_exits, 1);
 	assert_int_equal(kc_kvm_stats(m.vmm.kvm)->io_hits, 0);
 	wreck(&m);
@@ -569,6 +569,24 @@ static void test_queue_start_fails(void **state)
 	wreck(&m);
 }
 
+/* With NOTIFICATION_DATA the register takes 4 bytes, of any value; a shorter write is nobody's. */
+static void test_notification_data(void **state)
+{
+	struct machine m;
+
+	build(&m, *(enum kc_mode *)*state);
+	assert_int_equal(kc_vmm_connect(&m.vmm), KC_OUT_OK);
+	m.vmm.driver_features |= 1ull << 38;
+	assert_int_equal(kc_vmm_queue_start(&m.vmm, 0, &m.config), KC_OUT_OK);
+	drained(m.fake.kick);
+	kc_vmm_notify(&m.vmm, 0, 0x8003);
+	kc_vmm_notify(&m.vmm, 0, 0x0001);
+	assert_int_equal(drained(m.fake.kick), 2);
+	assert_false(kc_kvm_write(m.vmm.kvm, KC_BUS_MMIO, KC_NOTIFY_BASE, 2, 0));
+	assert_int_equal(drained(m.fake.kick), 0);
+	wreck(&m);
+}
+
 static void test_kick_and_call(void **state)
 {
 	struct machine m;
@@ -576,10 +594,10 @@ static void test_kick_and_call(void **state)
 	build(&m, *(enum kc_mode *)*state);
 	start(&m);
 	drained(m.fake.kick);
-	kc_vmm_notify(&m.vmm, 0);
-	kc_vmm_notify(&m.vmm, 0);
+	kc_vmm_notify(&m.vmm, 0, 0);
+	kc_vmm_notify(&m.vmm, 0, 0);
 	assert_int_equal(drained(m.fake.kick), 2);
-	kc_vmm_notify(&m.vmm, 1);
+	kc_vmm_notify(&m.vmm, 1, 0);
 	assert_int_equal(kc_kvm_stats(m.vmm.kvm)->io_exits, 1);
 	assert_int_equal(traced(&m, KC_ACTOR_DRIVER, "notify-write"), 3);
 	assert_int_equal(traced(&m, KC_ACTOR_KVM, "kick"), 2);
@@ -652,7 +670,7 @@ static void test_swap_kick(void **state)
 	assert_int_equal(kc_vmm_swap_kick(&m.vmm, 0), KC_OUT_OK);
 	assert_log(&m, "SET_VRING_KICK {u64 0x0}");
 	assert_int_equal(drained(m.fake.kick), 1);
-	kc_vmm_notify(&m.vmm, 0);
+	kc_vmm_notify(&m.vmm, 0, 0);
 	assert_int_equal(drained(m.fake.kick), 1);
 	m.fake.refuse = KC_VU_SET_VRING_KICK;
 	assert_int_equal(kc_vmm_swap_kick(&m.vmm, 0), KC_OUT_REFUSED);
@@ -721,7 +739,7 @@ static void test_disconnect(void **state)
 	kc_vmm_disconnect(&m.vmm);
 	assert_string_equal(m.told, "-0 -2 ");
 	assert_false(m.vmm.q[0].started);
-	kc_vmm_notify(&m.vmm, 0);
+	kc_vmm_notify(&m.vmm, 0, 0);
 	assert_int_equal(kc_kvm_stats(m.vmm.kvm)->io_hits, 0);
 	assert_int_equal(kc_vmm_queue_stop(&m.vmm, 0, NULL), KC_OUT_FAULT);
 	assert_int_equal(kc_vmm_connect(&m.vmm), KC_OUT_OK);
@@ -768,6 +786,7 @@ int main(void)
 		BOTH(test_queue_start_options),
 		BOTH(test_queue_start_fails),
 		BOTH(test_kick_and_call),
+		BOTH(test_notification_data),
 		BOTH(test_stop),
 		BOTH(test_errors_survive_restart),
 		BOTH(test_swap_kick),
