@@ -144,15 +144,21 @@ static int check_queue(struct kc_world *w, unsigned qi, unsigned size)
 	return 0;
 }
 
-/* A device's rings are all of the layout that was negotiated. */
-static int check_layout(struct kc_world *w, const struct kc_ring_ops *layout)
+/* A device's rings are all of the layout that was negotiated, which `negotiated` stands for. */
+static const struct kc_ring_ops *choose_layout(struct kc_world *w, const char *word)
 {
 	bool packed = w->vmm.driver_features & KC_BIT(VIRTIO_F_RING_PACKED);
+	const struct kc_ring_ops *layout = strcmp(word, "negotiated") ? kc_ring_layout(word) :
+		packed ? &kc_ring_packed : &kc_ring_split;
 
-	if (layout->packed == packed)
-		return 0;
-	return kc_world_script_error(w, "a %s ring, and %s was negotiated", layout->name,
-				     packed ? "packed" : "no packed ring");
+	if (layout && layout->packed == packed)
+		return layout;
+	if (layout)
+		kc_world_script_error(w, "a %s ring, and %s was negotiated", layout->name,
+				      packed ? "packed" : "no packed ring");
+	else
+		kc_world_script_error(w, "there is no ring layout '%s'", word);
+	return NULL;
 }
 
 static int make_ring(struct kc_world *w, unsigned qi, const struct kc_ring_ops *layout,
@@ -173,15 +179,15 @@ static int make_ring(struct kc_world *w, unsigned qi, const struct kc_ring_ops *
 static int make(struct kc_world *w, const struct kc_step *s, uint32_t from, const struct kc_arg *rest)
 {
 	unsigned qi = (unsigned)s->args[0].num.plus, size = (unsigned)s->args[2].num.plus;
-	const struct kc_ring_ops *layout = kc_ring_layout(s->args[1].word);
+	const struct kc_ring_ops *layout;
 	struct kc_world_queue *q = &w->q[qi % KC_QUEUES_MAX];
 	struct kc_ring_config ring = { .size = size, .from = from };
 	bool opt[OPT_COUNT] = { false };
 
+	if (kc_world_session(w) || read_options(w, rest, opt) || check_queue(w, qi, size))
+		return -1;
+	layout = choose_layout(w, s->args[1].word);
 	if (!layout)
-		return kc_world_script_error(w, "there is no ring layout '%s'", s->args[1].word);
-	if (kc_world_session(w) || read_options(w, rest, opt) || check_queue(w, qi, size) ||
-	    check_layout(w, layout))
 		return -1;
 	kc_world_forget_queue(w, qi);
 	if (make_ring(w, qi, layout, &ring, opt))
@@ -252,11 +258,16 @@ static uint32_t longest_chain(const struct kc_world *w, const struct kc_ring *r)
 	return limit && limit < max ? limit : max;
 }
 
+static bool is_of_a_queue(enum kc_num_base base)
+{
+	return base == KC_NUM_USED_IDX || base == KC_NUM_AVAIL_IDX || base == KC_NUM_MAX;
+}
+
 int64_t kc_world_num(struct kc_world *w, const struct kc_num *n, unsigned qi)
 {
 	const struct kc_split *vq;
 
-	if (n->base != KC_NUM_CONST && n->base != KC_NUM_QUEUE_NUM && !kc_world_queue(w, qi))
+	if (is_of_a_queue(n->base) && !kc_world_queue(w, qi))
 		return 0;
 	switch (n->base) {
 	case KC_NUM_USED_IDX:
@@ -267,6 +278,8 @@ int64_t kc_world_num(struct kc_world *w, const struct kc_num *n, unsigned qi)
 		return vq ? (uint16_t)(vq->published_idx + n->plus) : 0;
 	case KC_NUM_MAX:
 		return longest_chain(w, &w->q[qi].ring) + n->plus;
+	case KC_NUM_COMBINATIONS:
+		return kc_world_matrix(w)->n + n->plus;
 	case KC_NUM_QUEUE_NUM:
 		return (int64_t)w->vmm.queues_max + n->plus;
 	default:
@@ -276,12 +289,13 @@ int64_t kc_world_num(struct kc_world *w, const struct kc_num *n, unsigned qi)
 
 KC_VERB(repeat)
 {
-	int64_t rounds = s->args[0].num.plus;
+	int64_t rounds = kc_world_num(w, &s->args[0].num, 0);
 
 	if (rounds < 1) {
 		w->pc = s->jump;
 		return 0;
 	}
+	w->rounds[w->nrepeats] = (unsigned)rounds;
 	w->repeats[w->nrepeats++] = (unsigned)rounds;
 	return 0;
 }

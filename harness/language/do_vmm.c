@@ -2,6 +2,7 @@
 /* The `vmm` lines: connection, negotiation, and the life of queues. */
 #include <signal.h>
 #include <string.h>
+#include <linux/virtio_config.h>
 #include <harness/language/verbs.h>
 
 static int vmm_queue(struct kc_world *w, const struct kc_step *s, unsigned *qi)
@@ -104,6 +105,42 @@ KC_VERB(negotiate)
 		mask |= KC_BIT(bit);
 	}
 	return kc_world_negotiate(w, only ? mask : kc_world_features(w) & ~mask);
+}
+
+const struct kc_matrix *kc_world_matrix(struct kc_world *w)
+{
+	if (!w->matrix.n)
+		kc_matrix_build(&w->matrix, w->vmm.device_features & kc_driver_understood(w->cfg.port),
+				KC_BIT(VIRTIO_F_VERSION_1));
+	return &w->matrix;
+}
+
+/* "event_idx indirect": for messages. */
+static void say_choice(struct kc_world *w, uint64_t features)
+{
+	size_t len = 0;
+
+	w->choice[0] = 0;
+	for (unsigned bit = 0; bit < 64; bit++) {
+		const char *name = features >> bit & 1 ? kc_feature_name(w->cfg.port->device, bit) : NULL;
+
+		if (name && len < sizeof(w->choice))
+			len += (size_t)snprintf(w->choice + len, sizeof(w->choice) - len, "%s%s",
+						len ? " " : "", name);
+	}
+}
+
+KC_VERB(negotiate_combination)
+{
+	const struct kc_matrix *m = kc_world_matrix(w);
+	unsigned round;
+
+	(void)s;
+	if (!w->nrepeats)
+		return kc_world_script_error(w, "'negotiate combination' stands in a repeat");
+	round = w->rounds[w->nrepeats - 1] - w->repeats[w->nrepeats - 1];
+	say_choice(w, kc_driver_select(w->vmm.device_features, m->rows[round % m->n], w->cfg.port));
+	return kc_world_negotiate(w, m->rows[round % m->n]);
 }
 
 KC_VERB(memory)

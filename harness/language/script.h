@@ -21,7 +21,8 @@
 #define KC_TOKENS_MAX	96
 
 /* A number as scripts write it: a base and a constant. */
-enum kc_num_base { KC_NUM_CONST, KC_NUM_USED_IDX, KC_NUM_AVAIL_IDX, KC_NUM_MAX, KC_NUM_QUEUE_NUM };
+enum kc_num_base { KC_NUM_CONST, KC_NUM_USED_IDX, KC_NUM_AVAIL_IDX, KC_NUM_MAX, KC_NUM_QUEUE_NUM,
+		   KC_NUM_COMBINATIONS };
 struct kc_num {
 	enum kc_num_base base;
 	int64_t plus;
@@ -119,7 +120,8 @@ bool kc_script_needs(const struct kc_script *s, const char *word);
 /* Does one of its queue lines ask for that layout? */
 bool kc_script_has_layout(const struct kc_script *s, const char *layout);
 
-/* A number at tokens[*i] (advances *i): "12", "0x10", "used_idx", "avail_idx", "max", "queue_num", each
+/* A number at tokens[*i] (advances *i): "12", "0x10", "used_idx", "avail_idx", "max", "queue_num",
+ * "combinations", each
  * with an optional "+ N" or "- N". -EINVAL if there is none. */
 int kc_num_parse(const struct kc_token *tokens, unsigned n, unsigned *i, struct kc_num *num);
 

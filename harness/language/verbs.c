@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The language, one row per thing a script can say. In patterns <n> is a number ("12", "0x10",
- * "used_idx + 1", "max", "queue_num"), <w> a word and <*> the rest of the action. `kickcall list
+ * "used_idx + 1", "max", "queue_num", "combinations"), <w> a word and <*> the rest of the action. `kickcall list
  * verbs` prints this table and docs/SCENARIOS.md explains it by example. Of two patterns that fit, the
  * first wins.
  */
@@ -15,7 +15,7 @@
 
 const struct kc_verb kc_verbs[] = {
 	{ Q, "<n> <w> size <n> from <n> <*>", kc_do_queue,
-	  "make and start a queue of that layout (split, packed) whose indices begin at N; options: later (do not start), disabled, "
+	  "make and start a queue of that layout (split, packed, negotiated) whose indices begin at N; options: later (do not start), disabled, "
 	  "unkicked, no-call, no-kick-fd, before-driver-ok (DRIVER_OK waits for `vmm driver ok`), apart "
 	  "(the table in another region), least-aligned, and "
 	  "at-region-end (the used ring), avail-at-region-end or table-at-region-end. A queue that is "
@@ -71,6 +71,9 @@ const struct kc_verb kc_verbs[] = {
 	{ V, "open", kc_do_open, "only the connection: no message" },
 	{ V, "connect", kc_do_connect, "connection, features, protocol features, owner" },
 	{ V, "disconnect", kc_do_disconnect, "close the connection; queues are gone" },
+	{ V, "negotiate combination", kc_do_negotiate_combination,
+	  "one set of features after the other, a round of `repeat combinations` each: all, none, each "
+	  "alone, each absent, and so many more that any two were taken and left in every way" },
 	{ V, "negotiate <*>", kc_do_negotiate,
 	  "device status to DRIVER_OK; accept: all, or `only F...`, or `without F...`" },
 	{ V, "session", kc_do_session, "connect and negotiate as the header says" },

@@ -21,6 +21,7 @@ KC_VERB(raw_avail_idx); KC_VERB(raw_driver_area); KC_VERB(raw_device_area);
 KC_VERB(raw_avail_ring); KC_VERB(raw_avail_flags); KC_VERB(raw_used_event);
 KC_VERB(raw_used_idx); KC_VERB(raw_used_flags); KC_VERB(raw_used_ring); KC_VERB(raw_avail_event);
 
+KC_VERB(negotiate_combination);
 KC_VERB(open); KC_VERB(connect); KC_VERB(disconnect); KC_VERB(negotiate); KC_VERB(memory);
 KC_VERB(stop); KC_VERB(start); KC_VERB(start_from); KC_VERB(enable); KC_VERB(disable);
 KC_VERB(swap_kick); KC_VERB(swap_call); KC_VERB(reset); KC_VERB(resend_features);

@@ -47,7 +47,8 @@ static void add_violation(struct kc_world *w, const char *clause, const char *me
 		return;
 	v = &w->result->violations[w->result->nviolations++];
 	snprintf(v->clause, sizeof(v->clause), "%s", clause);
-	snprintf(v->message, sizeof(v->message), "%s", message);
+	snprintf(v->message, sizeof(v->message), "%s%s%s%s", message, *w->choice ? " (with " : "",
+		 w->choice, *w->choice ? ")" : "");
 	v->line = line;
 	v->level = c->judge == KC_JUDGE_FAIL ? KC_LEVEL_MUST : KC_LEVEL_SHOULD;
 	first_must = v->level == KC_LEVEL_MUST && w->result->level != KC_LEVEL_MUST;

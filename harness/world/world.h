@@ -8,6 +8,7 @@
 #include <guest_model/port.h>
 #include <guest_model/raw.h>
 #include <guest_model/ring.h>
+#include <harness/language/matrix.h>
 #include <harness/language/script.h>
 #include <harness/oracle/oracle.h>
 #include <harness/report/result.h>
@@ -80,8 +81,11 @@ struct kc_world {
 	unsigned config_len;		/* bytes read; 0: none */
 	struct kc_world_queue q[KC_QUEUES_MAX];
 	unsigned pc;			/* step being run */
-	unsigned repeats[16];		/* rounds left of the open repeats */
+	unsigned repeats[16];		/* rounds left of the open repeats... */
+	unsigned rounds[16];		/* ...and how many there are in all */
 	unsigned nrepeats;
+	struct kc_matrix matrix;	/* n 0: not built yet */
+	char choice[256];		/* the combination of features in force, for messages; or "" */
 	uint32_t size_taken;		/* largest ring that was started */
 	bool driver_ok_due;		/* negotiated; DRIVER_OK not yet written */
 	bool driver_ok_held;		/* ...until the script says so */
@@ -171,6 +175,8 @@ void kc_world_empty_inbox(struct kc_world *w);
 enum kc_outcome kc_world_receive(struct kc_world *w, struct kc_msg *m, struct kc_err *err);
 /* Waits for n used entries and reaps them. 0 or -1. */
 int kc_world_wait_used(struct kc_world *w, unsigned qi, unsigned n);
+/* The sets of features to try, of what the back-end offers. */
+const struct kc_matrix *kc_world_matrix(struct kc_world *w);
 /* A number of the script, in the context of a queue. */
 int64_t kc_world_num(struct kc_world *w, const struct kc_num *n, unsigned qi);
 /* Exactly these bytes to the back-end; notices a lost connection. 0 or -1. */
