@@ -178,11 +178,13 @@ KC_VERB(kick_if_needed)
 
 	if (!q)
 		return -1;
-	if (q->ring.ops->kick_needed(&q->ring))
+	if (q->ring.ops->kick_needed(&q->ring)) {
 		kick(w, s->qi);
-	else
-		kc_trace_value(&w->trace, KC_ACTOR_DRIVER, "kick-suppressed",
-			       q->ring.ops->published(&q->ring), "queue %u", s->qi);
+		return 0;
+	}
+	kc_trace_value(&w->trace, KC_ACTOR_DRIVER, "kick-suppressed", q->ring.ops->published(&q->ring),
+		       "queue %u", s->qi);
+	kc_oracle_kick_withheld(w->oracle, s->qi);
 	return 0;
 }
 

@@ -91,6 +91,9 @@ int kc_world_start_queue(struct kc_world *w, unsigned qi)
 	struct kc_world_queue *q = &w->q[qi];
 	enum kc_outcome o;
 
+	kc_world_judge_driver(w);
+	if (w->over)
+		return -1;
 	tell_oracle(w, qi);
 	kc_oracle_view(w->oracle, qi, &q->mark);	/* its counts begin anew */
 	q->seen_interrupts = w->vmm.interrupts[qi];

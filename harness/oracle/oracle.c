@@ -238,8 +238,8 @@ void kc_oracle_malformed(struct kc_oracle *o, unsigned qi)
 {
 	struct kc_watch_queue *q = happened(o, qi);
 
-	if (q)
-		kc_watch_malformed(q, "the script says so");
+	if (q && !q->malformed)
+		q->malformed = "the script says so";
 }
 
 void kc_oracle_kicked(struct kc_oracle *o, unsigned qi)
@@ -249,7 +249,22 @@ void kc_oracle_kicked(struct kc_oracle *o, unsigned qi)
 	if (!q)
 		return;
 	q->kicks++;
-	q->kicked_pos = q->offered_pos;
+	q->kicked_pos = q->asked_pos = q->offered_pos;
+}
+
+void kc_oracle_kick_withheld(struct kc_oracle *o, unsigned qi)
+{
+	struct kc_watch_queue *q = happened(o, qi);
+	uint32_t from;
+
+	if (!q || !q->layout)
+		return;
+	from = q->asked_pos;
+	q->asked_pos = q->offered_pos;
+	/* live: the wish may be another one by now */
+	if (o->cfg.mode == KC_MODE_SIM && q->started && !q->malformed && !q->derailed &&
+	    kc_watch_asks(q, q->layout->kick_wish(q), from, kc_watch_distance(q, from, q->offered_pos)))
+		kc_watch_driver_broke(q, "a kick that the device wants was not given");
 }
 
 void kc_oracle_called(struct kc_oracle *o, unsigned qi, uint64_t n)
@@ -330,8 +345,8 @@ static void on_reshape(struct kc_oracle *o, struct kc_watch_queue *q, const stru
 {
 	(void)o;
 	(void)m;
-	if (q->wired)
-		kc_watch_malformed(q, "the ring was reconfigured while it was running");
+	if (q->wired && !q->malformed)
+		q->malformed = "the ring was reconfigured while it was running";
 }
 
 /* The same features may be sent again; so may LOG_ALL be switched (VU-MSG-SETFEATURES-01). */
@@ -482,7 +497,7 @@ void kc_oracle_view(const struct kc_oracle *o, unsigned qi, struct kc_oracle_vie
 	if (!q)
 		return;
 	*v = (struct kc_oracle_view){
-		.started = q->started, .enabled = q->enabled, .malformed = q->malformed,
+		.started = q->started, .enabled = q->enabled, .malformed = q->malformed, .driver_broke = q->broke,
 		.offered = q->offered, .used = q->used,
 		.used_idx = q->layout ? q->layout->show(q, q->used_pos) : 0, .calls = q->calls,
 		.kicks = q->kicks, .errors = q->errors, .call_due = q->notify.due,

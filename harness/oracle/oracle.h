@@ -71,6 +71,8 @@ void kc_oracle_published(struct kc_oracle *o, unsigned qi);
 void kc_oracle_suppression(struct kc_oracle *o, unsigned qi);
 /* A kick reached the eventfd. */
 void kc_oracle_kicked(struct kc_oracle *o, unsigned qi);
+/* The driver asked whether what it published since wants a kick, and gave none. */
+void kc_oracle_kick_withheld(struct kc_oracle *o, unsigned qi);
 /* n signals were seen on the call eventfd (live: coalesced ones count once). */
 void kc_oracle_called(struct kc_oracle *o, unsigned qi, uint64_t n);
 /* The error eventfd was seen signalled. */
@@ -101,7 +103,8 @@ void kc_oracle_finish(struct kc_oracle *o);
 /* What the books say, for `expect` and reports. */
 struct kc_oracle_view {
 	bool started, enabled;
-	bool malformed;			/* the driver broke the ring's rules since start */
+	bool malformed;			/* the ring is not as the rules have it, since start */
+	const char *driver_broke;	/* the rule that the driver broke first since start, or NULL */
 	uint64_t offered;		/* chains since start */
 	uint64_t used;			/* used entries since start */
 	uint16_t used_idx;		/* as last seen; packed: next slot, wrap counter in bit 15 */

@@ -40,10 +40,17 @@ struct kc_watch_queue *kc_watch_queue(struct kc_oracle *o, unsigned qi)
 	return o->q[qi];
 }
 
+void kc_watch_driver_broke(struct kc_watch_queue *q, const char *why)
+{
+	if (!q->broke)
+		q->broke = why;
+}
+
 void kc_watch_malformed(struct kc_watch_queue *q, const char *why)
 {
 	if (!q->malformed)
 		q->malformed = why;
+	kc_watch_driver_broke(q, why);
 }
 
 bool kc_watch_owes(const struct kc_oracle *o, const struct kc_watch_queue *q)
@@ -408,7 +415,7 @@ int kc_watch_start(struct kc_oracle *o, struct kc_watch_queue *q, const struct k
 	q->started = true;
 	o->running++;
 	q->layout->start(o, q);
-	q->kicked_pos = q->offered_pos;
+	q->kicked_pos = q->asked_pos = q->offered_pos;
 	kc_shadow_permit(&o->shadow, q->used_gpa, q->used_bytes, true);
 	q->layout->read_offered(o, q, true);
 	return 0;

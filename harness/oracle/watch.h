@@ -73,7 +73,8 @@ struct kc_watch_queue {
 	bool enabled;
 	bool wired;			/* SET_VRING_KICK has been seen since start */
 	bool derailed;			/* what the device uses makes no sense any more */
-	const char *malformed;		/* the driver broke the ring's rules: how, or NULL */
+	const char *malformed;		/* the ring is not as the rules have it: how, or NULL */
+	const char *broke;		/* ...by what the driver wrote, or another rule of the driver's */
 	bool by_hand;			/* the script wrote descriptors: no buffer has poison */
 	bool scribbled;			/* the driver wrote used->idx, namely: */
 	uint16_t scribble;
@@ -85,7 +86,8 @@ struct kc_watch_queue {
 	uint64_t serial_used;		/* highest that was used */
 	uint64_t offered, used, calls, kicks, errors;	/* since start */
 	uint64_t used_slots;		/* positions that `used` buffers took */
-	uint32_t kicked_pos;		/* offered_pos at the last kick */
+	uint32_t kicked_pos;		/* offered_pos at the last kick... */
+	uint32_t asked_pos;		/* ...or when the driver last saw that none was wanted */
 	uint64_t outstanding;		/* sum of `allowed` */
 	uint64_t inflight;		/* chains in the list */
 	struct kc_watch_chain *first, *last;
@@ -157,7 +159,10 @@ void kc_watch_stop(struct kc_oracle *o, struct kc_watch_queue *q);
 void kc_watch_look(struct kc_oracle *o, struct kc_watch_queue *q);
 void kc_watch_reaped(struct kc_oracle *o, struct kc_watch_queue *q, uint16_t head);
 void kc_watch_wrote(struct kc_oracle *o, uint64_t gpa, const void *buf, size_t len);
+/* What the driver wrote breaks a rule: the ring is malformed, and the driver is to blame. */
 void kc_watch_malformed(struct kc_watch_queue *q, const char *why);
+/* The driver broke a rule that leaves the ring sound. */
+void kc_watch_driver_broke(struct kc_watch_queue *q, const char *why);
 /* Memory changed where it may not: names the place and tells the points. ctx is the oracle. */
 void kc_watch_changed(void *ctx, const struct kc_shadow_change *c);
 /* The device owes progress and calls on this queue: nothing excuses it. */

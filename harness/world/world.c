@@ -480,6 +480,22 @@ static void run_steps(struct kc_world *w)
 		w->pc = s->nsteps - 1;
 }
 
+/* The oracle watches the driver as well: where no hand has written into the ring, a broken rule of the
+ * driver's is kickcall's own fault, and nobody else is to be blamed for what came of it. */
+void kc_world_judge_driver(struct kc_world *w)
+{
+	struct kc_oracle_view v;
+
+	for (unsigned qi = 0; qi < KC_QUEUES_MAX; qi++) {
+		if (!w->q[qi].made || w->q[qi].raw)
+			continue;
+		kc_oracle_view(w->oracle, qi, &v);
+		if (v.driver_broke)
+			kc_world_stop(w, KC_ERROR, "kickcall's own driver broke a rule on queue %u: %s", qi,
+				      v.driver_broke);
+	}
+}
+
 /* The end of a scenario that could be played to its end: stop every ring, and close the books. */
 static void close_books(struct kc_world *w)
 {
@@ -589,6 +605,7 @@ void kc_world_run(struct kc_script *script, const struct kc_world_config *cfg,
 			run_steps(w);
 		if (!w->over)
 			close_books(w);
+		kc_world_judge_driver(w);
 		suspicions(w);
 	}
 	result->duration_us = w->sched ? kc_sched_now(w->sched) / 1000 : 0;

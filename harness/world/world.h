@@ -155,6 +155,9 @@ struct kc_world_queue *kc_world_queue(struct kc_world *w, unsigned qi);
 /* Its ring, if it is of that layout; NULL after a script error about `what`. */
 struct kc_split *kc_world_split(struct kc_world *w, unsigned qi, const char *what);
 struct kc_packed *kc_world_packed(struct kc_world *w, unsigned qi, const char *what);
+/* Has kickcall's own driver broken a rule? Then the scenario is an error. Asked before a queue's books are
+ * closed by its next start, and at the end. */
+void kc_world_judge_driver(struct kc_world *w);
 /* Gives a queue's requests back to the port, and the queue up. Its memory stays as it is, for the oracle
  * to watch. One that was not made is left alone. */
 void kc_world_forget_queue(struct kc_world *w, unsigned qi);

@@ -401,6 +401,43 @@ static void told_late_of_the_start(void **state)
 	none(b);
 }
 
+/* A kick that the device asked for and did not get is the driver's fault, and nobody else's. */
+static void withheld_kicks_are_the_drivers(void **state)
+{
+	struct bench *b = *state;
+	struct bench_queue *q = warmed_up(b, 0, WITH_EVENT_IDX);
+
+	dev_avail_event(b, q, q->avail_idx);		/* the next one */
+	drv_request(b, q, 1);
+	dev_serve(b, q, 1);				/* the device has looked by itself */
+	kc_oracle_kick_withheld(b->o, 0);
+	assert_non_null(view(b, 0).driver_broke);
+	assert_false(view(b, 0).malformed);
+	kc_oracle_called(b->o, 0, 1);
+	kc_oracle_quiet(b->o);
+	none(b);
+}
+
+/* What was asked once is not asked again: a wish that comes later is about later chains. */
+static void withheld_where_none_was_wanted(void **state)
+{
+	struct bench *b = *state;
+	struct bench_queue *q = warmed_up(b, 0, WITH_EVENT_IDX);
+	uint16_t next = q->avail_idx;
+
+	dev_avail_event(b, q, next + 1);
+	drv_request(b, q, 1);
+	kc_oracle_kick_withheld(b->o, 0);
+	dev_avail_event(b, q, next);			/* too late, so it must look again */
+	dev_serve(b, q, 1);
+	kc_oracle_called(b->o, 0, 1);
+	drv_request(b, q, 2);
+	kc_oracle_kick_withheld(b->o, 0);
+	assert_null(view(b, 0).driver_broke);
+	dev_serve(b, q, 2);
+	kc_oracle_quiet(b->o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -429,6 +466,8 @@ int main(void)
 		RUN(without_a_call_eventfd_nothing_is_due),
 		RUN(a_malformed_ring_owes_no_call),
 		RUN(told_late_of_the_start),
+		SIM(withheld_kicks_are_the_drivers),
+		SIM(withheld_where_none_was_wanted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
