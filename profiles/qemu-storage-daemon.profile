@@ -4,7 +4,7 @@ device    blk
 command   qemu-storage-daemon --blockdev driver=file,node-name=d0,filename={dir}/disk.img --export type=vhost-user-blk,id=e0,node-name=d0,addr.type=unix,addr.path={socket},writable=on,num-queues=2
 image     disk.img 16M
 contents  pattern
-# Rings of all sizes work, 32768 too (split/basic/every-ring-size-carries-requests), though libvhost-user
+# Rings of all sizes work, 32768 too (rings/basic/every-ring-size-carries-requests), though libvhost-user
 # calls 1024 its maximum: that one bounds the buffers of a chain, pieces at region borders included.
 ring-max  32768
 chain-max 1024

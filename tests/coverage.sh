@@ -56,7 +56,7 @@ for what in tests clauses devices profiles verbs; do
 	run 0 "$kickcall" list $what --format json
 done
 run 0 "$kickcall" explain VQ-SPLIT-USED-02
-run 0 "$kickcall" explain split/basic/one-request-completes
+run 0 "$kickcall" explain rings/basic/one-request-completes
 run 0 "$kickcall" probe
 run 0 "$kickcall" probe --mode live --format json
 run 0 "$kickcall" help

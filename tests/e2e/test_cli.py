@@ -204,10 +204,10 @@ def test_variants_are_a_cross_product_in_order_and_selectable(kc):
 def test_select_and_clause_are_prefixes_and_may_be_repeated(kc):
     tests = json.loads(kc("list", "tests", "--format", "json").out)["tests"]
     first, last = tests[0]["id"], tests[-1]["id"]
-    run = kc.report("conform", "--device", "loopback", "--select", "split/basic")
+    run = kc.report("conform", "--device", "loopback", "--select", "rings/basic")
     assert run.status in (0, 1)
-    assert {t["id"][:11] for t in run.report["tests"]} == {"split/basic"}
-    run = kc.report("conform", "--clause", "VQ-SPLIT-USED-", "--select", "split/basic")
+    assert {t["id"][:11] for t in run.report["tests"]} == {"rings/basic"}
+    run = kc.report("conform", "--clause", "VQ-SPLIT-USED-", "--select", "rings/basic")
     assert all(any(c.startswith("VQ-SPLIT-USED-") for c in t["clauses"])
                for t in run.report["tests"])
     ids = {t["id"] for t in kc.report("conform", "--select", first, "--select",
@@ -294,5 +294,5 @@ def test_trace_is_json_lines(kc):
 def test_it_runs_from_any_directory(kc):
     beside = (BUILD.parent / "scenarios").is_dir()
     env = {} if beside else {"KICKCALL_SCENARIOS": str(ROOT / "scenarios")}
-    run = kc.report("conform", "--select", "split/basic/one-request", cwd="/", **env)
+    run = kc.report("conform", "--select", "rings/basic/one-request", cwd="/", **env)
     assert run.status == 0 and run.report["summary"]["pass"] > 0

@@ -13,7 +13,7 @@ spec.loader.exec_module(run)
 HEADER = """title       a bug
 from        somewhere
 clause      VQ-SPLIT-USED-02
-caught-by   split/basic/one-request-completes
+caught-by   rings/basic/one-request-completes
 device      blk
 file        backend/reference/ref_split.c
 """
@@ -73,7 +73,7 @@ def test_a_file_that_is_wrong_is_named_with_its_line(tmp_path, old, new, line, w
 def test_a_scenario_that_does_not_exist_is_an_error(tmp_path):
     with pytest.raises(run.Wrong, match="m.mutant:4: .*no scenario split/nowhere"):
         run.check_scenario(parse(tmp_path, (HEADER + BODY).replace(
-            "split/basic/one-request-completes", "split/nowhere")))
+            "rings/basic/one-request-completes", "split/nowhere")))
 
 
 def report(verdict, *clauses):

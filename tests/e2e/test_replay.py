@@ -50,8 +50,8 @@ def test_against_a_command(kc, name, args):
 def test_one_test_of_the_suite_by_its_id(kc):
     """conform derives a test's seed from its id, so that run FILE gives the same trace."""
     whole, alone = kc.folder / "whole", kc.folder / "alone"
-    name = "split/basic/one-request-completes"
-    assert kc("conform", "--select", "split/basic", "--seed", 5, "--trace", whole).status == 0
+    name = "rings/basic/one-request-completes"
+    assert kc("conform", "--select", "rings/basic", "--seed", 5, "--trace", whole).status == 0
     assert kc("run", f"scenarios/{name}.kick", "--seed", 5, "--trace", alone).status == 0
     lines = [x for x in whole.read_text().splitlines() if f'"{name} [' in x]
     assert lines and lines == alone.read_text().splitlines()
@@ -69,7 +69,7 @@ def test_other_seed_other_bytes(kc):
     traces = []
     for seed in (1, 2):
         path = kc.folder / str(seed)
-        kc("conform", "--select", "split/basic", "--seed", seed, "--trace", path)
+        kc("conform", "--select", "rings/basic", "--seed", seed, "--trace", path)
         traces.append(path.read_bytes())
     assert traces[0] != traces[1]
 
