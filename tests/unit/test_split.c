@@ -26,6 +26,14 @@ static void ring_open(struct ring *t, uint32_t size, uint16_t from, bool event_i
 	t->dev_used = from;
 }
 
+static void ring_open_in_order(struct ring *t, uint32_t size, uint16_t from)
+{
+	ring_open(t, size, from, false);
+	kc_split_fini(&t->vq);
+	t->c.in_order = true;
+	assert_int_equal(kc_split_init(&t->vq, &t->g.mem, &t->c), 0);
+}
+
 static void ring_close(struct ring *t)
 {
 	kc_split_fini(&t->vq);
@@ -695,6 +703,192 @@ static void fini_with_chains_in_flight(void **state)
 	guest_fini(&t.g);
 }
 
+/* --- IN_ORDER --- */
+
+/* One entry for n buffers, in the slot of the first of them. */
+static void device_uses_batch(struct ring *t, uint32_t id, uint32_t len, uint16_t n)
+{
+	device_entry(t, id, len);
+	t->dev_used += n - 1;
+	device_put16(t, t->c.used + 2, t->dev_used);
+}
+
+static void check_buffer(struct ring *t, uint16_t head, int token, uint32_t len, bool skipped)
+{
+	struct kc_used u;
+
+	assert_int_equal(kc_split_reap(&t->vq, &u), 1);
+	assert_int_equal(u.id, head);
+	assert_ptr_equal(u.token, &t->tokens[token]);
+	assert_int_equal(u.len, len);
+	assert_int_equal(u.skipped, skipped);
+}
+
+static void check_links(struct ring *t, uint16_t head, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct kc_desc d = desc_at(t, t->c.desc, (head + i) % t->c.size);
+
+		assert_int_equal(d.addr, four[i].gpa);
+		assert_int_equal(d.flags & VRING_DESC_F_NEXT, i + 1 < n ? VRING_DESC_F_NEXT : 0);
+		if (i + 1 < n)
+			assert_int_equal(d.next, (head + i + 1) % t->c.size);
+	}
+}
+
+/* Descriptors in ring order, lap after lap, whatever the lengths of the chains (VQ-SPLIT-DESC-DRV-02). */
+static void in_order_takes_descriptors_in_ring_order(void **state)
+{
+	static const uint16_t froms[] = { 0, 1, 7, 8, 65530 };
+	struct ring t;
+
+	(void)state;
+	for (unsigned f = 0; f < 5; f++) {
+		uint16_t next = froms[f] % 8, heads[2];
+
+		ring_open_in_order(&t, 8, froms[f]);
+		for (unsigned i = 0; i < 100; i++) {
+			unsigned n = 1 + i % 4, m = 1 + i / 4 % 4;
+
+			assert_int_equal(add(&t, four, n, &t.tokens[0], &heads[0]), 0);
+			assert_int_equal(heads[0], next);
+			assert_int_equal(add(&t, four, m, &t.tokens[1], &heads[1]), 0);
+			assert_int_equal(heads[1], (next + n) % 8);
+			check_links(&t, heads[0], n);
+			check_links(&t, heads[1], m);
+			next = (next + n + m) % 8;
+			kc_split_publish(&t.vq);
+			device_uses(&t, heads[0], 1);
+			device_uses(&t, heads[1], 2);
+			check_buffer(&t, heads[0], 0, 1, false);
+			check_buffer(&t, heads[1], 1, 2, false);
+			assert_int_equal(t.vq.nfree, 8);
+		}
+		ring_close(&t);
+	}
+}
+
+static void in_order_batches(void **state)
+{
+	static const unsigned lens[] = { 4, 1, 2, 3 };		/* 513, 0, 0 and 512 writable bytes */
+	static const uint32_t writable[] = { 513, 0, 0, 512 };
+	uint16_t heads[4];
+	struct kc_used u;
+	struct ring t;
+
+	(void)state;
+	for (unsigned first = 1; first <= 4; first++) {
+		ring_open_in_order(&t, 16, 65533);
+		for (int i = 0; i < 4; i++)
+			assert_int_equal(add(&t, four, lens[i], &t.tokens[i], &heads[i]), 0);
+		kc_split_publish(&t.vq);
+		device_uses_batch(&t, heads[first - 1], 77, first);
+		for (unsigned i = 0; i < first; i++)
+			check_buffer(&t, heads[i], i, i + 1 < first ? writable[i] : 77, i + 1 < first);
+		assert_int_equal(kc_split_reap(&t.vq, &u), 0);
+		assert_int_equal(t.vq.used_idx, (uint16_t)(65533 + first));
+		/* The rest with an entry each, all of them shown at once. */
+		for (unsigned i = first; i < 4; i++)
+			device_entry(&t, heads[i], i);
+		device_put16(&t, t.c.used + 2, t.dev_used);
+		for (unsigned i = first; i < 4; i++)
+			check_buffer(&t, heads[i], i, i, false);
+		assert_int_equal(kc_split_reap(&t.vq, &u), 0);
+		assert_int_equal(kc_split_in_flight(&t.vq), 0);
+		assert_int_equal(t.vq.nfree, 16);
+		ring_close(&t);
+	}
+}
+
+/* The whole ring with one entry; more is published while the batch is handed out. */
+static void in_order_whole_laps(void **state)
+{
+	uint16_t heads[8], more;
+	struct kc_used u;
+	struct ring t;
+
+	(void)state;
+	ring_open_in_order(&t, 8, 0);
+	for (int lap = 0; lap < 5; lap++) {
+		for (int i = 0; i < 8; i++)
+			assert_int_equal(add(&t, one, 1, &t.tokens[i], &heads[i]), 0);
+		assert_int_equal(add(&t, one, 1, &t, &more), -ENOSPC);
+		kc_split_publish(&t.vq);
+		device_uses_batch(&t, heads[7], 1, 8);
+		check_buffer(&t, heads[0], 0, 1, true);
+		assert_int_equal(add(&t, one, 1, &t.tokens[0], &more), 0);
+		assert_int_equal(more, heads[0]);
+		kc_split_publish(&t.vq);
+		assert_true(kc_split_arm(&t.vq));
+		for (int i = 1; i < 8; i++)
+			check_buffer(&t, heads[i], i, 1, i < 7);
+		assert_int_equal(kc_split_reap(&t.vq, &u), 0);
+		device_uses(&t, more, 1);
+		check_buffer(&t, more, 0, 1, false);
+	}
+	ring_close(&t);
+}
+
+static void in_order_impossible(void **state)
+{
+	uint16_t heads[3];
+	struct kc_used u;
+	struct ring t;
+
+	(void)state;
+	ring_open_in_order(&t, 8, 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(add(&t, four, 2, &t.tokens[i], &heads[i]), 0);
+	kc_split_publish(&t.vq);
+	/* Out of order: the index counts one buffer, the id stands for two. */
+	device_uses(&t, heads[1], 5);
+	assert_int_equal(kc_split_reap(&t.vq, &u), -EPROTO);
+	assert_int_equal(u.id, heads[1]);
+	assert_int_equal(u.len, 5);
+	assert_int_equal(kc_split_reap(&t.vq, &u), 0);
+	assert_int_equal(kc_split_in_flight(&t.vq), 3);
+	device_uses(&t, 1, 0);				/* inside a chain */
+	assert_int_equal(kc_split_reap(&t.vq, &u), -EPROTO);
+	/* What these stood for is complete when the third one is. */
+	device_uses(&t, heads[2], 6);
+	check_buffer(&t, heads[0], 0, 0, true);
+	check_buffer(&t, heads[1], 1, 0, true);
+	check_buffer(&t, heads[2], 2, 6, false);
+	assert_int_equal(kc_split_reap(&t.vq, &u), 0);
+	assert_int_equal(t.vq.used_idx, 3);
+
+	/* A batch that ends in what is only added. */
+	assert_int_equal(add(&t, one, 1, &t.tokens[0], &heads[0]), 0);
+	kc_split_publish(&t.vq);
+	assert_int_equal(add(&t, one, 1, &t.tokens[1], &heads[1]), 0);
+	device_uses(&t, heads[1], 0);
+	assert_int_equal(kc_split_reap(&t.vq, &u), -EPROTO);
+	device_uses_batch(&t, heads[1], 0, 2);
+	assert_int_equal(kc_split_reap(&t.vq, &u), -EOVERFLOW);
+	ring_close(&t);
+}
+
+static void in_order_abandon_inside_a_batch(void **state)
+{
+	uint16_t heads[3];
+	struct kc_used u;
+	struct ring t;
+
+	(void)state;
+	ring_open_in_order(&t, 8, 3);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(add(&t, four, 2, &t.tokens[i], &heads[i]), 0);
+	kc_split_publish(&t.vq);
+	device_uses_batch(&t, heads[2], 0, 3);
+	check_buffer(&t, heads[0], 0, 0, true);
+	assert_int_equal(kc_split_abandon(&t.vq, &u), 1);
+	assert_ptr_equal(u.token, &t.tokens[1]);
+	assert_int_equal(kc_split_abandon(&t.vq, &u), 1);
+	assert_ptr_equal(u.token, &t.tokens[2]);
+	assert_int_equal(kc_split_abandon(&t.vq, &u), 0);
+	ring_close(&t);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -720,6 +914,11 @@ int main(void)
 		cmocka_unit_test(suppression),
 		cmocka_unit_test(abandon),
 		cmocka_unit_test(fini_with_chains_in_flight),
+		cmocka_unit_test(in_order_takes_descriptors_in_ring_order),
+		cmocka_unit_test(in_order_batches),
+		cmocka_unit_test(in_order_whole_laps),
+		cmocka_unit_test(in_order_impossible),
+		cmocka_unit_test(in_order_abandon_inside_a_batch),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
