@@ -37,6 +37,8 @@ const struct kc_verb kc_verbs[] = {
 	{ D, "kick <n> times", kc_do_kick_times, "notify N times" },
 	{ D, "kick", kc_do_kick, "notify" },
 	{ D, "fill <*>", kc_do_fill, "add requests until one does not fit (-ENOSPC), and publish" },
+	{ D, "in parallel <n> requests <*>", kc_do_in_parallel,
+	  "live: a thread for each queue sends N, one after the other, and takes them back" },
 	{ D, "wait used", kc_do_wait_used, "until everything offered is used; looks at memory only" },
 	{ D, "wait <n> used", kc_do_wait_n_used, "until N more are used" },
 	{ D, "wait call", kc_do_wait_call,

@@ -21,7 +21,7 @@ MAY_INCLUDE = {
     "coverage": {"kickcall", "coverage"},
     "harness/oracle": {"kickcall", "common", "sim", "coverage", "harness/oracle"},
     "harness/report": {"kickcall", "coverage", "harness/report"},
-    "harness/language": {"kickcall", "coverage", "harness/language", "harness/report",
+    "harness/language": {"kickcall", "common", "coverage", "harness/language", "harness/report",
                          "harness/world"},
     "harness/world": {"kickcall", "common", "sim", "guest_model", "backend", "coverage",
                       "harness/oracle", "harness/report", "harness/language", "harness/world"},
@@ -199,7 +199,7 @@ def test_each_is_named_by_a_claim_of_its_own(scenarios):
 
 # --- The language -----------------------------------------------------------------------------------
 
-ONE_NUMBER = r"(?:\d\w*|[a-z]+_[a-z_]+|max|\$\w+)"
+ONE_NUMBER = r"(?:\d\w*|[a-z]+_[a-z_]+|max|combinations|\$\w+)"
 NUMBER = rf"\s*-?\s*{ONE_NUMBER}(?:\s*[+-]\s*{ONE_NUMBER})?\s*"
 
 
