@@ -41,6 +41,7 @@ scenarios: $(KICKCALL)
 	$(KICKCALL) conform --device loopback
 	$(KICKCALL) conform --device blk --mode live
 	$(KICKCALL) conform --device loopback --mode live
+	$(KICKCALL) run scenarios/exhaustion/a-million-requests-through-a-ring-of-4.kick
 
 .PHONY: check-valgrind
 check-valgrind: $(UNITS)

@@ -89,6 +89,7 @@ static const struct {
 	{ "reset", need_reset },
 	{ "polling", need_polling },
 	{ "in-flight", need_in_flight },
+	{ "long", need_nothing },		/* takes minutes: only when asked for by name */
 };
 
 static int unmet(struct kc_world *w, const struct kc_need *n, const char *what)

@@ -73,13 +73,22 @@ static bool has_prefix(const char *text, const char *const *prefixes, unsigned n
 	return n == 0;
 }
 
+/* What takes minutes runs only when asked for by its name. */
+static bool too_long(const struct kc_script *t, const struct kc_options *o)
+{
+	for (unsigned i = 0; i < o->nselects; i++)
+		if (!strcmp(o->selects[i], t->id))
+			return false;
+	return kc_script_needs(t, "long") && (o->command == KC_CMD_CONFORM || o->command == KC_CMD_PROBE);
+}
+
 static bool wanted(const struct kc_script *t, const struct kc_options *o, const char *device)
 {
 	bool clause = o->nclauses == 0;
 
 	for (unsigned i = 0; i < t->nclauses; i++)
 		clause = clause || has_prefix(t->clauses[i], o->clauses, o->nclauses);
-	return clause && has_prefix(t->id, o->selects, o->nselects) && wanted_variant(t, o) &&
+	return clause && !too_long(t, o) && has_prefix(t->id, o->selects, o->nselects) && wanted_variant(t, o) &&
 		(!t->device || !device || !strcmp(t->device, device));
 }
 
