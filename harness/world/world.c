@@ -555,8 +555,8 @@ static void teardown(struct kc_world *w)
 		bool connected = w->cfg.be->connected;
 
 		kc_vmm_disconnect(&w->vmm);
-		if (connected && !w->lost)
-			kc_world_survives(w);
+		if (connected && !w->lost && kc_world_survives(w) && !w->result->detail)
+			kc_picture_failure(w);
 	}
 	for (unsigned qi = 0; qi < KC_QUEUES_MAX; qi++)
 		kc_world_forget_queue(w, qi);
