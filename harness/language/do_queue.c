@@ -203,7 +203,7 @@ static int make(struct kc_world *w, const struct kc_step *s, uint32_t from, cons
 	};
 	q->made = true;
 	q->seen_used_idx = (uint16_t)from;
-	q->mark.used_idx = (uint16_t)from;
+	kc_oracle_view(w->oracle, qi, &q->mark);	/* of a queue that has not started: as it was */
 	w->driver_ok_held |= opt[OPT_BEFORE_DRIVER_OK];
 	return opt[OPT_LATER] ? 0 : kc_world_start_queue(w, qi);
 }
