@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A scenario's life: its session, what counts from a checkpoint, lost connections, and the end. */
+#include "world_fixture.h"
+
+#define QUEUE	"queue 0 split size 8\n"
+#define SERVED	"driver request, kick\nexpect 1 used\n"
+#define STAY	"expected the connection to stay, actual: it closed the connection"
+
+static const char *place(const char *text)
+{
+	const char *c = strstr(trace, text);
+
+	if (!c)
+		fail_msg("the trace has no '%s'", text);
+	return c;
+}
+
+static void test_the_session_comes_first_and_driver_ok_after_the_queues(void **state)
+{
+	struct play p = { 0 };
+
+	(void)state;
+	passes(&p, QUEUE "queue 1 split size 8\n" SERVED);
+	assert_true(place("SET_OWNER") < place("SET_FEATURES"));
+	assert_true(place("SET_FEATURES") < place("SET_MEM_TABLE"));
+	assert_true(place("SET_MEM_TABLE") < place("SET_VRING_KICK {u64 0x0}"));
+	assert_true(place("SET_VRING_ENABLE {index 1, num 1}") < place("SET_STATUS {u64 0xf}"));
+	assert_true(place("SET_STATUS {u64 0xf}") < place("\"request\""));
+	assert_int_equal(p.opens, 1);
+	/* both queues are stopped at the end */
+	assert_int_equal(times(trace, "\"queue-stop\""), 2);
+}
+
+static void test_a_manual_session_connects_when_told(void **state)
+{
+	struct play p = { 0 };
+
+	(void)state;
+	passes(&p, "session manual\nvmm settle\n");
+	assert_int_equal(p.opens, 0);
+	passes(&p, "session manual\nvmm connect\nvmm negotiate\n" QUEUE SERVED);
+	assert_int_equal(p.opens, 1);
+}
+
+static void test_without_leaves_features_out(void **state)
+{
+	struct play p = { 0 };
+
+	(void)state;
+	passes(&p, "without event_idx, REPLY_ACK\n" QUEUE SERVED);
+	assert_int_equal(times(trace, "SET_FEATURES {u64 0x150000000}"), 1);
+	assert_int_equal(times(trace, "need_reply"), 0);
+	passes(&p, "without protocol_features\n" QUEUE SERVED);
+	assert_int_equal(times(trace, "PROTOCOL_FEATURES"), 0);
+	assert_int_equal(times(trace, "SET_VRING_ENABLE"), 0);
+}
+
+static void test_a_checkpoint_is_the_end_of_a_line(void **state)
+{
+	struct play p = { 0 };
+
+	(void)state;
+	passes(&p, QUEUE "driver 2 requests, kick\nexpect 2 used, 2 used\nexpect nothing used, 0 used\n");
+	passes(&p, QUEUE "driver 2 requests, kick, wait used\nexpect 0 used\n");
+	fails(&p, QUEUE "driver 2 requests, kick\nvmm settle\nexpect 2 used, 1 used\n", CLAUSE, 6,
+	      "expected 1 used, actual 2");
+}
+
+/* The oracle counts anew when a queue starts: what was counted before is no mark any more. */
+static void test_a_restart_resets_the_marks(void **state)
+{
+	struct play p = { 0 };
+
+	(void)state;
+	passes(&p, QUEUE SERVED "driver arm calls, request, kick\nexpect 1 used, call\nvmm stop 0, start 0\n"
+	       "expect no call, no call due\n");
+	passes(&p, QUEUE "driver request, kick, wait used\ndriver arm calls, request, kick\n"
+	       "expect 1 used, call due\nvmm stop 0, start 0\n"
+	       "driver request, kick, wait used\ndriver arm calls, request, kick\nexpect 1 used, call due\n");
+	passes(&p, QUEUE SERVED "vmm stop 0\nqueue 0 split size 4 from 9\nexpect nothing used, no call\n");
+	passes(&p, "queue 0 split size 8 from 9 later\nexpect nothing used\n");
+	passes(&p, QUEUE SERVED "vmm stop 0\nqueue 0 split size 4 from 9 later\nexpect nothing used\n");
+}
+
+static void test_a_loss_between_lines_is_a_violation(void **state)
+{
+	struct play p = { .cut_at = 4 };
+
+	(void)state;
+	fails(&p, QUEUE "vmm settle\ndriver kick\nexpect nothing used\n", CLAUSE, 5, STAY);
+	p.cut_status = SIGSEGV;
+	fails(&p, QUEUE "vmm settle\ndriver kick\n", CLAUSE, 5, "it died of SIGSEGV");
+}
+
+static void test_a_loss_at_the_end_is_a_violation(void **state)
+{
+	struct play p = { .cut_at = 4 };
+
+	(void)state;
+	fails(&p, QUEUE "vmm settle\n", CLAUSE, 4, STAY);
+	p = (struct play){ .faults = { { KC_VU_GET_VRING_BASE, FAULT_LATER } } };
+	fails(&p, QUEUE SERVED, CLAUSE, 5, STAY);
+	p = (struct play){ .faults = { { KC_VU_GET_VRING_BASE, FAULT_DIE, .status = SIGABRT } } };
+	play(&p, QUEUE SERVED);
+	assert_int_equal(result.verdict, KC_FAIL);
+	assert_non_null(strstr(result.message, "killed by signal 6"));
+}
+
+static void test_an_allowed_loss_at_the_end_is_judged_too(void **state)
+{
+	struct play p = { .faults = { { KC_VU_GET_VRING_BASE, FAULT_LATER } } };
+
+	(void)state;
+	passes(&p, "needs hostile\n" QUEUE SERVED);
+	passes(&p, QUEUE "expect alive or closed\n");
+	p = (struct play){ .cut_at = 5 };
+	passes(&p, QUEUE "expect alive or closed\nvmm settle\ndriver request\nexpect 1 used\n");
+	p.cut_status = SIGSEGV;
+	fails(&p, QUEUE "expect alive or closed\nvmm settle\ndriver request\n", CLAUSE, 6,
+	      "expected a close or a clean exit at the most, actual: it died of SIGSEGV");
+	fails(&p, "needs hostile\n" QUEUE "vmm settle\n", CLAUSE, 5,
+	      "expected a close or a clean exit at the most, actual: it died of SIGSEGV");
+}
+
+static void test_after_a_hostile_loss_only_expectations_run(void **state)
+{
+	struct play p = { .cut_at = 5 };
+
+	(void)state;
+	passes(&p, "needs hostile\n" QUEUE "vmm settle\ndriver request, kick\nexpect closed\n"
+	       "driver request, kick\nexpect 1 used\n");
+	assert_int_equal(times(trace, "\"request\""), 0);
+}
+
+static void test_a_new_session_ends_an_allowed_loss(void **state)
+{
+	struct play p = { .cut_at = 5 };
+
+	(void)state;
+	play(&p, "needs hostile\n" QUEUE "expect alive or closed\ndriver request, kick\n"
+	     "vmm disconnect, session\ndriver 5 requests\nvmm settle\n");
+	/* `driver 5 requests` speaks of a queue that is gone with the first session */
+	assert_int_equal(result.verdict, KC_ERROR);
+	assert_string_equal(result.message, "x.kick:8:8: there is no queue 0");
+	assert_int_equal(p.opens, 2);
+	assert_int_equal(times(trace, "\"request\""), 0);
+}
+
+static void test_dying_of_a_disconnection_is_a_violation(void **state)
+{
+	struct play p = { .dies_of_close = SIGSEGV };
+
+	(void)state;
+	fails(&p, QUEUE SERVED, CLAUSE, 5, "expected the back-end to survive the end of its connection, "
+	      "actual: it died of SIGSEGV");
+	assert_non_null(result.detail);
+	fails(&p, "vmm settle\nvmm disconnect\nvmm session\n", CLAUSE, 4, "to survive the end");
+	p.dies_of_close = EXIT(1);
+	passes(&p, QUEUE SERVED);
+	/* who was killed on purpose has not died of it */
+	p = (struct play){ .caps = KC_CAP_RESTART };
+	passes(&p, QUEUE SERVED "vmm kill\n");
+	assert_int_equal(p.kills, 1);
+}
+
+static void test_a_refused_request_is_a_violation_where_nobody_claims_it(void **state)
+{
+	struct play p = { .device = "blk" };
+
+	(void)state;
+	fails(&p, QUEUE "driver request type 77, kick\nexpect 1 used\n", kc_port_blk.payload_clause, 5,
+	      "expected status OK, actual UNSUPP");
+	fails(&p, QUEUE "driver request type 77, kick, wait used\n", kc_port_blk.payload_clause, 4,
+	      "expected status OK, actual UNSUPP");
+	fails(&p, QUEUE "driver request type 77, kick, wait used\nvmm disconnect\n",
+	      kc_port_blk.payload_clause, 5, "expected status OK, actual UNSUPP");
+}
+
+static void used_idx_of_9(struct play *p, struct kc_world *w)
+{
+	uint8_t *used;
+
+	if (w->trace.step < 4 || p->steps++)
+		return;
+	used = kc_mem_host(&w->mem, w->q[0].config.used, kc_used_bytes(8));
+	kc_ring_store16(used + KC_USED_IDX, 9, __ATOMIC_RELEASE);
+	p->frozen = true;
+}
+
+static void test_a_used_idx_beyond_all_bounds_ends_the_scenario(void **state)
+{
+	struct play p = { .on_step = used_idx_of_9 };
+
+	(void)state;
+	play(&p, QUEUE "driver request, kick\nexpect 1 used\nexpect 7 used\n");
+	assert_int_equal(result.verdict, KC_FAIL);
+	assert_int_equal(times(trace, "used idx 9 is ahead of avail idx 1"), 1);
+	assert_int_equal(times(trace, "\"step\":6"), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_the_session_comes_first_and_driver_ok_after_the_queues),
+		cmocka_unit_test(test_a_manual_session_connects_when_told),
+		cmocka_unit_test(test_without_leaves_features_out),
+		cmocka_unit_test(test_a_checkpoint_is_the_end_of_a_line),
+		cmocka_unit_test(test_a_restart_resets_the_marks),
+		cmocka_unit_test(test_a_loss_between_lines_is_a_violation),
+		cmocka_unit_test(test_a_loss_at_the_end_is_a_violation),
+		cmocka_unit_test(test_an_allowed_loss_at_the_end_is_judged_too),
+		cmocka_unit_test(test_after_a_hostile_loss_only_expectations_run),
+		cmocka_unit_test(test_a_new_session_ends_an_allowed_loss),
+		cmocka_unit_test(test_dying_of_a_disconnection_is_a_violation),
+		cmocka_unit_test(test_a_refused_request_is_a_violation_where_nobody_claims_it),
+		cmocka_unit_test(test_a_used_idx_beyond_all_bounds_ends_the_scenario),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, play_teardown);
+}
