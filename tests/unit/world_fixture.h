@@ -20,6 +20,7 @@
 #include <signal.h>
 #include <cmocka.h>
 #include <backend/adapters.h>
+#include <coverage/clauses.h>
 #include <harness/language/verbs.h>
 #include <harness/world/world.h>
 
