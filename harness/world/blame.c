@@ -61,10 +61,23 @@ enum kc_fate kc_blame_fate(struct kc_backend *be, int *status)
 	return be->connected ? KC_FATE_ALIVE : KC_FATE_CLOSED;
 }
 
+/* The last line of text that says anything; *len is 0 if there is none. */
+static const char *last_line(const char *text, size_t *len)
+{
+	const char *end = text + strlen(text), *from;
+
+	while (end > text && end[-1] == '\n')
+		end--;
+	for (from = end; from > text && from[-1] != '\n'; from--)
+		;
+	*len = (size_t)(end - from);
+	return from;
+}
+
 void kc_blame_describe(struct kc_backend *be, char *buf, size_t cap)
 {
-	const char *tail = kc_backend_stderr_tail(be);
-	const char *line = strrchr(tail, '\n');
+	size_t len, n;
+	const char *line = last_line(kc_backend_stderr_tail(be), &len);
 	int status;
 
 	switch (kc_blame_fate(be, &status)) {
@@ -81,9 +94,7 @@ void kc_blame_describe(struct kc_backend *be, char *buf, size_t cap)
 		snprintf(buf, cap, "it closed the connection");
 		break;
 	}
-	if (*tail) {
-		size_t n = strlen(buf);
-
-		snprintf(buf + n, cap - n, "; stderr ends: %s", line && line[1] ? line + 1 : tail);
-	}
+	n = strlen(buf);
+	if (len)
+		snprintf(buf + n, cap - n, "; stderr ends: %.*s", (int)len, line);
 }
