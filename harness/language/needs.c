@@ -92,10 +92,12 @@ static const struct {
 	{ "long", need_nothing },		/* takes minutes: only when asked for by name */
 };
 
-static int unmet(struct kc_world *w, const struct kc_need *n, const char *what)
+static int bad_word(struct kc_world *w, const struct kc_need *n, const char *after)
 {
-	(void)n;
-	return kc_world_stop(w, KC_SKIP, "needs %s", what);
+	kc_world_stop(w, KC_ERROR, "%s:%u:%u: unknown word '%s' after %s", w->script->path, n->line, n->col,
+		      n->word, after);
+	w->result->script_error = w->result->verdict == KC_ERROR;
+	return -1;
 }
 
 static int check_protocol_feature(struct kc_world *w, const struct kc_need *n, const char *name,
@@ -105,8 +107,7 @@ static int check_protocol_feature(struct kc_world *w, const struct kc_need *n, c
 	bool has;
 
 	if (bit < 0)
-		return kc_world_stop(w, KC_ERROR, "%s:%u:%u: unknown word '%s' after needs",
-				     w->script->path, n->line, n->col, n->word);
+		return bad_word(w, n, "needs");
 	has = w->vmm.pf_offered & KC_BIT(bit);
 	if (has == wanted)
 		return 0;
@@ -122,7 +123,7 @@ static int check_word(struct kc_world *w, const struct kc_need *n)
 		if (!strcmp(words[i].word, n->word)) {
 			const char *what = words[i].missing(w);
 
-			return what ? unmet(w, n, what) : 0;
+			return what ? kc_world_stop(w, KC_SKIP, "needs %s", what) : 0;
 		}
 	}
 	if (!strncmp(n->word, "no-", 3))
@@ -130,8 +131,7 @@ static int check_word(struct kc_world *w, const struct kc_need *n)
 	if (isupper((unsigned char)n->word[0]))
 		return check_protocol_feature(w, n, n->word, true);
 	if (bit < 0)
-		return kc_world_stop(w, KC_ERROR, "%s:%u:%u: unknown word '%s' after needs",
-				     w->script->path, n->line, n->col, n->word);
+		return bad_word(w, n, "needs");
 	if (w->vmm.device_features & KC_BIT(bit))
 		return 0;
 	return kc_world_stop(w, KC_SKIP, "needs feature %s, which is not offered", n->word);
@@ -141,8 +141,7 @@ static int check_without(struct kc_world *w, const struct kc_need *n)
 {
 	if (kc_feature_by_name(n->word) >= 0 || kc_pf_by_name(n->word) >= 0)
 		return 0;
-	return kc_world_stop(w, KC_ERROR, "%s:%u:%u: unknown word '%s' after without",
-			     w->script->path, n->line, n->col, n->word);
+	return bad_word(w, n, "without");
 }
 
 /* "queue N packed ..." needs what it says. */
