@@ -88,8 +88,14 @@ static int do_cut(struct reader *r)
 
 	if ((!out && !take(r, "in")) || !take(r, "at"))
 		return kc_world_script_error(r->w, "'cut out at N...' or 'cut in at N...' expected");
-	for (i = r->i; *count < KC_CUTS_MAX && kc_num_parse(r->tok, r->n, &i, &num) == 0; r->i = i)
+	/* In "3 -1" the minus is a sign: there is no arithmetic in a list. */
+	for (i = r->i; i < r->n && *count < KC_CUTS_MAX; r->i = i) {
+		unsigned end = i + 1 + !strcmp(r->tok[i].text, "-");
+
+		if (kc_num_parse(r->tok, end < r->n ? end : r->n, &i, &num))
+			break;
 		list[(*count)++] = (int32_t)num.plus;
+	}
 	return 0;
 }
 
