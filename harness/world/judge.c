@@ -40,7 +40,8 @@ static void add_violation(struct kc_world *w, const char *clause, const char *me
 	struct kc_violation *v;
 	bool first_must;
 
-	if (!c || c->judge == KC_JUDGE_NEVER)
+	/* After an error of ours nothing proves anything. */
+	if (!c || c->judge == KC_JUDGE_NEVER || w->result->verdict == KC_ERROR)
 		return;
 	worsen(w, c->judge == KC_JUDGE_FAIL ? KC_FAIL : KC_WARN);
 	if (already_said(w->result, clause, line))

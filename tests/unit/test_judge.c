@@ -158,6 +158,10 @@ static void test_a_stop_never_hides_a_violation(void **state)
 	assert_int_equal(result.verdict, KC_ERROR);
 	assert_true(result.script_error);
 	assert_string_equal(result.message, "x.kick:5:10: there is no queue 1");
+	assert_int_equal(result.nviolations, 1);
+	/* a number that could not be told is compared with nothing */
+	errs(&p, "message GET_QUEUE_NUM\nexpect reply, reply u64 = avail_idx\n", "4:15: there is no queue 0");
+	assert_int_equal(result.nviolations, 0);
 }
 
 static void test_an_error_of_the_script_has_its_place(void **state)
