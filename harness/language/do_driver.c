@@ -2,6 +2,7 @@
 /* The `driver` lines that obey the rules: requests, kicks, suppression and waiting. */
 #include <errno.h>
 #include <string.h>
+#include <linux/virtio_ring.h>
 #include <harness/language/verbs.h>
 
 /* --- Requests ----------------------------------------------------------------------------------- */
@@ -68,13 +69,24 @@ static int publish(struct kc_world *w, unsigned qi)
 	return 0;
 }
 
+static int read_shape(struct kc_world *w, const struct kc_step *s, const struct kc_arg *words,
+		      struct kc_shape *shape, char *own, size_t cap)
+{
+	if (kc_world_shape(w, s, words, shape, own, cap))
+		return -1;
+	/* A hostile driver writes such a descriptor by hand. */
+	if (shape->indirect && !(w->vmm.driver_features & KC_BIT(VIRTIO_RING_F_INDIRECT_DESC)))
+		return kc_world_script_error(w, "an indirect request means nothing without indirect");
+	return 0;
+}
+
 static int add_many(struct kc_world *w, const struct kc_step *s, const struct kc_arg *words,
 		    unsigned n)
 {
 	struct kc_shape shape;
 	char own[256];
 
-	if (!kc_world_queue(w, s->qi) || kc_world_shape(w, s, words, &shape, own, sizeof(own)))
+	if (!kc_world_queue(w, s->qi) || read_shape(w, s, words, &shape, own, sizeof(own)))
 		return -1;
 	for (unsigned i = 0; i < n; i++) {
 		enum added a = add_shape(w, s->qi, &shape);
@@ -132,7 +144,7 @@ KC_VERB(fill)
 	char own[256];
 	enum added a;
 
-	if (!q || kc_world_shape(w, s, &s->args[0], &shape, own, sizeof(own)))
+	if (!q || read_shape(w, s, &s->args[0], &shape, own, sizeof(own)))
 		return -1;
 	while ((a = add_shape(w, s->qi, &shape)) == ADDED)
 		;
