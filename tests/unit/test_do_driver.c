@@ -127,7 +127,7 @@ static void test_a_driver_that_sleeps_until_the_call(void **state)
 	struct play p = { 0 };
 
 	(void)state;
-	passes(&p, "vary event_idx = on off\n" QUEUE "driver 3 requests, kick, wait call\nexpect 0 in flight\n");
+	passes(&p, "vary event_idx = on off\n" QUEUE "driver 3 requests, kick, wait call\nexpect 0 in flight, 0 used\n");
 	passes(&p, QUEUE "driver wait call\n");
 	errs(&p, QUEUE "driver 1 wait call\n", "4:10: there is no queue 1");
 	fails(&p, "queue 0 split size 8 no-call\ndriver request\nvmm settle\ndriver request, kick, wait call\n",
@@ -156,7 +156,7 @@ static void test_suppression_is_told_and_written(void **state)
 static void test_suppress_and_arm_by_whichever_means(void **state)
 {
 	struct play p = { 0 };
-	static const char body[] = QUEUE "driver request, kick, wait used\ndriver suppress calls\n"
+	static const char body[] = QUEUE "driver request, kick, wait used\ndriver arm calls, suppress calls\n"
 		"driver 2 requests, kick\nexpect 2 used, no call, no call due\n"
 		"driver arm calls\ndriver request, kick\nexpect 1 used, call due, call\n";
 	char without[600];
