@@ -99,9 +99,9 @@ KC_VERB(expect_config_pieces)
 	unsigned len = w->cfg.port->config_len, piece = (unsigned)s->args[0].num.plus;
 	uint8_t whole[KC_VU_CONFIG_MAX], buf[KC_VU_CONFIG_MAX];
 
-	if (piece < 1 || piece > len)
+	if (len && (piece < 1 || piece > len))
 		return kc_world_script_error(w, "pieces have 1 to %u bytes", len);
-	if (read_whole(w, whole))
+	if (read_whole(w, whole))	/* skips a device that has none */
 		return -1;
 	for (unsigned at = 0; at < len; at += piece) {
 		unsigned n = piece < len - at ? piece : len - at;
