@@ -47,7 +47,7 @@ enum fault_kind {
 struct fault {
 	uint32_t on;			/* request */
 	enum fault_kind kind;
-	unsigned skip;			/* so many times it goes right */
+	unsigned skip;			/* so many times it goes right before, and always after */
 	int status;
 	void (*edit)(struct kc_msg *m);
 	unsigned seen;
@@ -136,7 +136,7 @@ static inline void wrap_close(struct kc_backend *be)
 static inline struct fault *wrap_fault(struct play *p, uint32_t id)
 {
 	for (unsigned i = 0; i < sizeof(p->faults) / sizeof(*p->faults); i++)
-		if (p->faults[i].on == id && p->faults[i].kind && p->faults[i].seen++ >= p->faults[i].skip)
+		if (p->faults[i].on == id && p->faults[i].kind && p->faults[i].seen++ == p->faults[i].skip)
 			return &p->faults[i];
 	return NULL;
 }
