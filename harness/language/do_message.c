@@ -47,7 +47,7 @@ static int number(struct draft *d, int64_t *v)
 	if (kc_num_parse(d->tok, d->n, &d->i, &num))
 		return kc_world_script_error(d->w, "a number is missing after '%s'", d->tok[d->i - 1].text);
 	*v = kc_world_num(d->w, &num, 0);
-	return 0;
+	return d->w->over ? -1 : 0;	/* it may speak of a queue that is not there */
 }
 
 /* offered | accepted [plus|without bit N] */
