@@ -22,7 +22,7 @@ KC_VERB(open)
 
 	(void)s;
 	kc_oracle_session_start(w->oracle);
-	w->lost = w->loss_judged = false;
+	w->lost = w->loss_judged = w->loss_allowed = false;
 	kc_world_empty_inbox(w);
 	if (kc_backend_open(w->cfg.be, &err)) {
 		w->result->unreached = w->cfg.served && !w->met;

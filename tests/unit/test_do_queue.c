@@ -185,7 +185,7 @@ static void test_numbers_speak_of_their_queue(void **state)
 	       "vmm stop 0\nexpect base 7, base used_idx, base avail_idx\n"
 	       "driver 1 used_event = used_idx + 3\n");
 	assert_int_equal(times(trace, "\"used-event\",\"place\":\"queue 1\",\"value\":3}"), 1);
-	passes(&p, "queue 0 split size 8 from 65535\nvmm stop 0\nvmm start 0 from used_idx + 2\nvmm stop 0\n"
+	passes(&p, "queue 0 split size 8 from 65535 disabled\nvmm stop 0\nvmm start 0 from used_idx + 2\nvmm stop 0\n"
 	       "expect base 1\n");
 	passes(&p, "queue 0 split size 8\nmessage GET_QUEUE_NUM\nexpect reply, reply u64 = queue_num\n"
 	       "expect reply u64 = queue_num - 0\n");
