@@ -169,6 +169,7 @@ KC_VERB(start_from)
 
 	if (vmm_queue(w, s, &qi))
 		return -1;
+	w->q[qi].rebased = true;
 	w->q[qi].config.base = (uint16_t)kc_world_num(w, &s->args[1].num, qi);
 	return kc_world_start_queue(w, qi);
 }

@@ -480,14 +480,14 @@ static void run_steps(struct kc_world *w)
 		w->pc = s->nsteps - 1;
 }
 
-/* The oracle watches the driver as well: where no hand has written into the ring, a broken rule of the
+/* The oracle watches the driver as well: where no hand has meddled with the ring, a broken rule of the
  * driver's is kickcall's own fault, and nobody else is to be blamed for what came of it. */
 void kc_world_judge_driver(struct kc_world *w)
 {
 	struct kc_oracle_view v;
 
 	for (unsigned qi = 0; qi < KC_QUEUES_MAX; qi++) {
-		if (!w->q[qi].made || w->q[qi].raw)
+		if (!w->q[qi].made || w->q[qi].raw || w->q[qi].rebased)
 			continue;
 		kc_oracle_view(w->oracle, qi, &v);
 		if (v.driver_broke)

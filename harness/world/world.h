@@ -53,6 +53,7 @@ struct kc_world_queue {
 	struct kc_ring ring;
 	struct kc_queue_config config;
 	bool raw;			/* the script has written into it by hand */
+	bool rebased;			/* the script has started it from a base of its own */
 	bool full;			/* fill met -ENOSPC */
 	unsigned outstanding;		/* requests published or added and not reaped */
 	uint64_t reaped;		/* since the last checkpoint */
