@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The generator, derived seeds, and the error sentences. */
+/* The generator, and derived seeds. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
 #include <string.h>
-#include <errno.h>
 #include <cmocka.h>
 #include <common/rng.h>
-#include <kickcall/err.h>
 
 /* First outputs of splitmix64 for seed 1234567, as published with the algorithm. */
 static void test_known_values(void **state)
@@ -52,38 +50,12 @@ static void test_derive(void **state)
 	assert_true(kc_seed_derive(0, "") != 0);
 }
 
-static void test_err(void **state)
-{
-	struct kc_err e;
-	char big[700];
-
-	(void)state;
-	assert_int_equal(kc_err_set(NULL, -EIO, "%d", 1), -EIO);
-	assert_int_equal(kc_err_wrap(NULL, -EIO, "%d", 1), -EIO);
-	assert_int_equal(kc_err_set(&e, -EINVAL, "queue %d", 3), -EINVAL);
-	assert_string_equal(e.msg, "queue 3");
-	assert_int_equal(kc_err_wrap(&e, -EPROTO, "line %d", 7), -EPROTO);
-	assert_string_equal(e.msg, "line 7: queue 3");
-	kc_err_set(&e, 0, "again: %s", e.msg);
-	assert_string_equal(e.msg, "again: line 7: queue 3");
-
-	memset(big, 'x', sizeof(big) - 1);
-	big[sizeof(big) - 1] = '\0';
-	kc_err_wrap(&e, 0, "%s", big);
-	assert_int_equal(strlen(e.msg), sizeof(e.msg) - 1);
-	kc_err_set(&e, 0, "%s", big);
-	kc_err_wrap(&e, 0, "p");
-	assert_int_equal(strlen(e.msg), sizeof(e.msg) - 1);
-	assert_int_equal(strncmp(e.msg, "p: xxx", 6), 0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_known_values),
 		cmocka_unit_test(test_below),
 		cmocka_unit_test(test_derive),
-		cmocka_unit_test(test_err),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
