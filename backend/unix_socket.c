@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include <backend/adapters.h>
@@ -81,11 +82,16 @@ int kc_unix_connect(const char *path, struct kc_backend *be, int64_t timeout_ns,
 	}
 }
 
-/* The file of a listener that is gone may be replaced; one that answers may not. */
+/* The file of a listener that is gone may be replaced; one that answers may not, nor may what is no
+ * socket at all (connecting to such a file is refused, too). */
 static bool is_stale(const struct sockaddr_un *sa)
 {
-	int fd = connect_once(sa);
+	struct stat st;
+	int fd;
 
+	if (lstat(sa->sun_path, &st) || !S_ISSOCK(st.st_mode))
+		return false;
+	fd = connect_once(sa);
 	if (fd >= 0)
 		close(fd);
 	return fd == -ECONNREFUSED;
