@@ -143,23 +143,26 @@ static void a_strangers_end_is_read_and_left_to_its_parent(void **state)
 static void the_rest_of_the_group_is_killed(void **state)
 {
 	pid_t pid, parent = getpid();
+	struct pollfd pfd = { .events = POLLIN };
 	int alive[2], status;
 	char c;
 
 	(void)state;
 	assert_int_equal(pipe(alive), 0);
+	pfd.fd = alive[0];
 	pid = fork();
 	assert_true(pid >= 0);
 	if (!pid) {
 		kc_process_child_init(parent);
 		if (fork())
 			_exit(0);
-		for (;;)	/* with its end of `alive`, until it is killed */
-			poll(NULL, 0, -1);
+		poll(NULL, 0, 60000);	/* with its end of `alive`, until it is killed */
+		_exit(0);
 	}
 	close(alive[1]);
 	assert_int_equal(kc_process_reap(pid, 20 * SEC, &status), 1);
-	assert_int_equal(read(alive[0], &c, 1), 0);	/* its end closes with the grandchild */
+	assert_int_equal(poll(&pfd, 1, 20000), 1);	/* its end closes with the grandchild */
+	assert_int_equal(read(alive[0], &c, 1), 0);
 	close(alive[0]);
 }
 
