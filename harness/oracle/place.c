@@ -35,12 +35,21 @@ static bool in_chain(const struct kc_watch_queue *q, const struct kc_watch_chain
 	return false;
 }
 
+/* A descriptor in the ring itself is no buffer, and has no guard. */
+static bool in_own_ring(const struct kc_watch_queue *q, const struct kc_span *s)
+{
+	return s->kind == KC_SPAN_TABLE &&
+		kc_place_in(s->gpa, q->cfg.desc, kc_desc_bytes(q->cfg.size));
+}
+
 static bool near_chain(const struct kc_watch_queue *q, const struct kc_watch_chain *c, uint64_t gpa,
 		       struct kc_place_of *p)
 {
 	for (unsigned i = 0; i < c->nspans; i++) {
 		const struct kc_span *s = &c->spans[i];
 
+		if (in_own_ring(q, s))
+			continue;
 		if (gpa >= s->gpa && gpa - s->gpa >= s->len && gpa - s->gpa - s->len < KC_NEAR)
 			name_span(q, c, KC_AT_GUARD, "the guard after a buffer of", p);
 		else if (gpa < s->gpa && s->gpa - gpa <= KC_NEAR)
