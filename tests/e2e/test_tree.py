@@ -277,6 +277,35 @@ def test_every_known_failure_of_a_profile_has_its_finding():
 
 # --- Tests ------------------------------------------------------------------------------------------
 
+UNITS = ROOT / "tests" / "unit"
+
+
+def modules_of(unit):
+    """What the opening comment of a unit test says that it tests: " * Modules: a/b.c, c/d.c"."""
+    opening = unit.read_text().split("#include", 1)[0]
+    said = re.search(r"^ \* Modules:((?:[^\n]*,\n \*)*[^\n]*)$", opening, re.M)
+    return {name.strip(" *\n") for name in said.group(1).split(",")} if said else set()
+
+
+def test_every_module_has_units():
+    """tests/unit/test_MODULE.c, with its folder before it where two modules have one name, or a test
+    that names it. The command line alone is tested from outside only."""
+    modules = {str(p.relative_to(ROOT)): p for p in sources(".c")}
+    del modules["harness/main.c"]
+    stems = [p.stem for p in modules.values()]
+    named = {unit: modules_of(unit) for unit in sorted(UNITS.glob("test_*.c"))}
+    for unit, names in named.items():
+        assert names <= set(modules), f"{unit.name}: no such module: {sorted(names - set(modules))}"
+    tested = set().union(*named.values())
+    for module, path in modules.items():
+        units = [f"test_{path.parent.name}_{path.stem}.c"]
+        if stems.count(path.stem) == 1:
+            units.append(f"test_{path.stem}.c")
+        if any((UNITS / u).exists() for u in units):
+            tested.add(module)
+    assert sorted(set(modules) - tested) == []
+
+
 def test_no_test_sleeps():
     call = re.compile(r"\b(?:sleep|usleep|nanosleep|clock_nanosleep)\s*\(")
     for path in [*(ROOT / "tests").rglob("*.[ch]"), *(ROOT / "tests").rglob("*.py"),

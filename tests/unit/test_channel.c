@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Modules: backend/channel.c, backend/channel_sim.c, backend/channel_socket.c,
+ *          backend/framing.c
+ *
  * Channels and framing. Each check of the channel runs on a socket pair and on the simulated
  * stream: what one does, the other must do.
  */

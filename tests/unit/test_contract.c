@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Modules: backend/backend.c, backend/forked.c, backend/inproc.c, backend/spawn.c,
+ *          backend/stream.c, backend/vhost_user.c
+ *
  * The contract of an adapter: the same checks against every way to reach the reference back-end.
  * What an adapter's capabilities exclude, a check skips.
  */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Modules: backend/backend.c
+ *
  * kc_backend_exchange against a back-end that answers whatever the test puts into its mouth.
  */
 #include <errno.h>

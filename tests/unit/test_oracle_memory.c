@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Points 3, 4 and 12 on memory, and rings rewritten underway: who may write where, how long. */
+/*
+ * Modules: harness/oracle/p03_canary.c, harness/oracle/p04_ownership.c,
+ *          harness/oracle/p12_silence.c, harness/oracle/watch.c
+ *
+ * Points 3, 4 and 12 on memory, and rings rewritten underway: who may write where, how long.
+ */
 #include <tests/unit/oracle_bench.h>
 
 #define NEXT	VRING_DESC_F_NEXT

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Points 10, 11 and 12 (calls), what messages do to running rings, the view and the picture. */
+/*
+ * Modules: harness/oracle/oracle.c, harness/oracle/p10_grammar.c,
+ *          harness/oracle/p11_progress.c, harness/oracle/p12_silence.c
+ *
+ * Points 10, 11 and 12 (calls), what messages do to running rings, the view and the picture.
+ */
 #include <fcntl.h>
 #include <unistd.h>
 #include <tests/unit/oracle_bench.h>

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Point 6: which calls are due, missing, spurious or excused, in sim and in live mode. */
+/*
+ * Modules: harness/oracle/p06_notify.c
+ *
+ * Point 6: which calls are due, missing, spurious or excused, in sim and in live mode.
+ */
 #include <tests/unit/oracle_bench.h>
 
 /* A request that is used at once, and reaped. */

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Modules: harness/oracle/picture.c
- *
  * A queue as reports draw it, in each of its states. The picture of a plain one, whole, is in
  * test_oracle_messages.c.
  */

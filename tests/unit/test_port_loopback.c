@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The loopback port, and through it the shared cutting of byte streams into descriptors. */
+/*
+ * Modules: guest_model/port.c, guest_model/port_loopback.c
+ *
+ * The loopback port, and through it the shared cutting of byte streams into descriptors.
+ */
 #include "guest_fixture.h"
 #include <errno.h>
 #include <guest_model/port.h>

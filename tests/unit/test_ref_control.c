@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
+ * Modules: backend/reference/ref.c, backend/reference/ref_control.c
+ *
  * The reference back-end's control plane: which requests it carries out, which it refuses and how,
  * the states of a ring, the memory table, eventfds that change hands, and reset.
  */

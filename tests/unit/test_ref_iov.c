@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <cmocka.h>
-#include "../../backend/reference/ref_internal.h"
+#include <backend/reference/ref_internal.h>
 
 #define BYTES	24u
 

@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include "../../backend/reference/ref_internal.h"
+#include <backend/reference/ref_internal.h>
 
 #define FILE_BYTES	0x8000u
 #define TOP		0xfffffffffffff000ull

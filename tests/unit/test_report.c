@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The two reports of a run: JSON by its schema, text as a person reads it. */
+/*
+ * Modules: harness/report/report_json.c, harness/report/report_text.c
+ *
+ * The two reports of a run: JSON by its schema, text as a person reads it.
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Modules: backend/socket.c, backend/spawn.c
+ *
  * Spawned back-ends: how they start, fail to start, end, start again, and what they leave behind.
  */
 #include <errno.h>
