@@ -106,7 +106,7 @@ static void broken_rules_are_written_down(void **state)
 	assert_null(strstr(text, "makes no sense"));
 	dev_used_idx(b, q, 3000);
 	kc_oracle_observe(b->o);
-	has(b, "  the used idx makes no sense any more: entries are not followed\n");
+	has(b, "  what the device uses makes no sense any more, and is not followed\n");
 	has(b, "  used  idx 3000   used 0 ");
 }
 

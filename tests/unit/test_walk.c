@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Modules: harness/oracle/walk.c, harness/oracle/layout_split.c
+ *
  * The oracle's walker by itself: which bytes it takes for a chain's, and which rule it names. That the
  * oracle excuses a device on the strength of it is in test_oracle_rings.c.
  */
@@ -83,14 +85,14 @@ static const struct row rows[] = {
 
 static struct kc_watch_chain walk(struct bench *b, unsigned size, const struct row *r)
 {
-	struct kc_watch_queue q = { .cfg = ring(b, 0, size, 0, r->with)->c };
+	struct kc_watch_queue q = { .cfg = ring(b, 0, size, 0, r->with)->c, .period = 65536 };
 	struct kc_watch_chain c = { .head = r->head };
 
 	for (unsigned k = 0; k < 4 && k < size; k++)
 		drv_desc_at(b, q.cfg.desc, k, r->d[k]);
 	for (unsigned k = 0; k < 3; k++)
 		drv_desc_at(b, TABLE(0), k, r->t[k]);
-	kc_watch_walk(b->o, &q, &c);
+	kc_layout_split.walk(b->o, &q, &c);
 	return c;
 }
 
@@ -146,7 +148,7 @@ static void a_chain_without_bounds(void **state)
 		drv_desc_at(b, REGION1, i, (struct kc_desc){ BUF(0), 1, NEXT, i + 1 });
 	for (unsigned i = 0; i < 64; i++)
 		drv_desc_at(b, q.cfg.desc, i, (struct kc_desc){ REGION1, 65536, IND | NEXT, i + 1 });
-	kc_watch_walk(b->o, &q, &c);
+	kc_layout_split.walk(b->o, &q, &c);
 	assert_true(c.boundless);
 	assert_non_null(c.bad);
 	assert_in_range(c.nspans, 1, 65536);
