@@ -334,5 +334,8 @@ KC_VERB(raw_driver_area)
 		.flags = (uint16_t)s->args[2].num.plus,
 	};
 
-	return vq ? suppressed(w, s, kc_raw_event(vq, e), "driver-area", e.flags) : -1;
+	if (!vq)
+		return -1;
+	w->q[s->qi].raw |= e.flags > VRING_PACKED_EVENT_FLAG_DESC - !vq->event_idx;	/* means nothing */
+	return suppressed(w, s, kc_raw_event(vq, e), "driver-area", e.flags);
 }
