@@ -101,7 +101,8 @@ static void test_what_the_adapter_has_reaped_counts(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct kc_backend be = {
-			.ops = &no_ops, .pid = getpid(), .exited = true, .exit_status = rows[i].status,
+			.ops = &no_ops, .pid = getpid(), .exited = true,
+				.exit_status = rows[i].status,
 		};
 
 		assert_int_equal(kc_blame_fate(&be, &status), rows[i].fate);
@@ -123,7 +124,8 @@ static void test_without_a_process_there_is_only_the_connection(void **state)
 
 static void describe_command(const char *command, char *how, size_t cap)
 {
-	char dir[] = "/tmp/kickcall-test-XXXXXX", *argv[] = { "/bin/sh", "-c", (char *)command, NULL };
+	char dir[] = "/tmp/kickcall-test-XXXXXX", *argv[] = { "/bin/sh", "-c", (char *)command,
+		NULL };
 	struct kc_spawn_config c = { .argv = argv, .start_timeout_ns = 20 * SEC, .dir = dir };
 	struct kc_backend *be;
 	struct kc_err err = { "" };

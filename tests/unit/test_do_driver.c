@@ -17,7 +17,7 @@ static void published(unsigned n, unsigned idx)
 {
 	char text[100];
 
-	snprintf(text, sizeof(text), "\"operation\":\"avail-idx\",\"place\":\"queue 0\",\"value\":%u}", idx);
+	snprintf(text, sizeof(text), "avail-idx\",\"place\":\"queue 0\",\"value\":%u}", idx);
 	assert_int_equal(op("avail-idx"), n);
 	assert_int_equal(times(trace, text), 1);
 }
@@ -43,8 +43,10 @@ static void test_a_request_needs_a_queue_a_device_and_room(void **state)
 	(void)state;
 	errs(&p, QUEUE "driver 1 request\n", "4:10: there is no queue 1");
 	errs(&p, QUEUE "driver 1 publish\n", "4:10: there is no queue 1");
-	skips(&p, QUEUE "driver 5 requests\n", "queue 0 has no room for request 5 of this device's size");
-	skips(&p, QUEUE "driver request exactly 40000 descriptors\n", "loopback cannot take that request: ");
+	skips(&p, QUEUE "driver 5 requests\n", "queue 0 has no room for request 5 of this device's "
+	      "size");
+	skips(&p, QUEUE "driver request exactly 40000 descriptors\n",
+	      "loopback cannot take that request: ");
 	errs(&p, "without indirect\n" QUEUE "driver request indirect\n",
 	     "5:8: an indirect request means nothing without indirect");
 	errs(&p, "without indirect\n" QUEUE "driver fill indirect\n",
@@ -111,7 +113,8 @@ static void test_waits_end_when_all_or_some_are_used(void **state)
 
 	(void)state;
 	passes(&p, QUEUE "driver 3 requests, kick, wait used, wait used\nexpect 0 in flight\n");
-	passes(&p, QUEUE "driver 3 requests, kick\nvmm settle\ndriver wait 2 used\nexpect 0 in flight\n");
+	passes(&p, QUEUE "driver 3 requests, kick\nvmm settle\ndriver wait 2 used\n"
+	       "expect 0 in flight\n");
 	passes(&p, QUEUE "driver wait 0 used\n");
 	errs(&p, QUEUE "driver 1 wait used\n", "4:10: there is no queue 1");
 	errs(&p, QUEUE "driver 1 wait 2 used\n", "4:10: there is no queue 1");
@@ -127,10 +130,12 @@ static void test_a_driver_that_sleeps_until_the_call(void **state)
 	struct play p = { 0 };
 
 	(void)state;
-	passes(&p, "vary event_idx = on off\n" QUEUE "driver 3 requests, kick, wait call\nexpect 0 in flight, 0 used\n");
+	passes(&p, "vary event_idx = on off\n" QUEUE "driver 3 requests, kick, wait call\n"
+	       "expect 0 in flight, 0 used\n");
 	passes(&p, QUEUE "driver wait call\n");
 	errs(&p, QUEUE "driver 1 wait call\n", "4:10: there is no queue 1");
-	fails(&p, "queue 0 split size 8 no-call\ndriver request\nvmm settle\ndriver request, kick, wait call\n",
+	fails(&p, "queue 0 split size 8 no-call\ndriver request\nvmm settle\n"
+	      "driver request, kick, wait call\n",
 	      CLAUSE, 6, "a call on queue 0 with 2 in flight has not come");
 }
 
@@ -143,8 +148,10 @@ static void test_suppression_is_told_and_written(void **state)
 	       "driver request, kick\nexpect 1 used, no call due\ndriver request, kick\n"
 	       "expect 1 used, call due\n");
 	assert_int_equal(times(trace, "\"used-event\",\"place\":\"queue 0\",\"value\":2}"), 1);
-	passes(&p, "without event_idx\n" QUEUE "driver request, kick, wait used\ndriver no_interrupt = 1\n"
-	       "driver request, kick\nexpect 1 used, no call\ndriver no_interrupt = 0, request, kick\n"
+	passes(&p, "without event_idx\n" QUEUE "driver request, kick, wait used\n"
+	       "driver no_interrupt = 1\n"
+	       "driver request, kick\nexpect 1 used, no call\n"
+	       "driver no_interrupt = 0, request, kick\n"
 	       "expect 1 used, call due\n");
 	errs(&p, "without event_idx\n" QUEUE "driver used_event = 3\n",
 	     "5:8: used_event means nothing without event_idx");
@@ -156,7 +163,8 @@ static void test_suppression_is_told_and_written(void **state)
 static void test_suppress_and_arm_by_whichever_means(void **state)
 {
 	struct play p = { 0 };
-	static const char body[] = QUEUE "driver request, kick, wait used\ndriver arm calls, suppress calls\n"
+	static const char body[] = QUEUE "driver request, kick, wait used\n"
+		"driver arm calls, suppress calls\n"
 		"driver 2 requests, kick\nexpect 2 used, no call, no call due\n"
 		"driver arm calls\ndriver request, kick\nexpect 1 used, call due, call\n";
 	char without[600];

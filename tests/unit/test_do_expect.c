@@ -16,7 +16,8 @@ static void test_used(void **state)
 
 	(void)state;
 	passes(&p, TWO "expect 2 used\n");
-	fails(&p, TWO "expect 2 used, 1 used [VU-HDR-01]\n", "VU-HDR-01", 6, "queue 0: expected 1 used, actual 2");
+	fails(&p, TWO "expect 2 used, 1 used [VU-HDR-01]\n", "VU-HDR-01", 6,
+	      "queue 0: expected 1 used, actual 2");
 	fails(&p, TWO "expect 3 used\n", CLAUSE, 6, "used entry 3 of 3 on queue 0 has not come");
 	errs(&p, TWO "expect queue 1 1 used\n", "6:16: there is no queue 1");
 	passes(&p, TWO "expect all used, 0 in flight\n");
@@ -45,7 +46,8 @@ static void test_used_at_rest_proves_no_must(void **state)
 	warns(&p, TWO "expect 3 used at rest [" MILD "]\n", MILD, 6,
 	      "queue 0: the back-end rests, expected 3 used, actual 2");
 	warns(&p, TWO "expect 1 used at rest [" MILD "]\n", MILD, 6, "expected 1 used, actual 2");
-	errs(&p, TWO "expect 2 used at rest\n", "6:8: " CLAUSE " is a MUST: 'used at rest' proves none");
+	errs(&p, TWO "expect 2 used at rest\n", "6:8: " CLAUSE " is a MUST: 'used at rest' proves "
+	     "none");
 	errs(&p, TWO "expect queue 1 2 used at rest\n", "6:16: there is no queue 1");
 }
 
@@ -78,7 +80,8 @@ static void test_status(void **state)
 	      "expected status OK, actual UNSUPP");
 	fails(&p, QUEUE "driver request type 77, kick\nexpect 1 used, status IOERR\n", CLAUSE, 5,
 	      "expected status IOERR, actual UNSUPP");
-	fails(&p, TWO "expect 2 used, status IOERR\n", CLAUSE, 6, "expected status IOERR, actual OK for 2 requests");
+	fails(&p, TWO "expect 2 used, status IOERR\n", CLAUSE, 6,
+	      "expected status IOERR, actual OK for 2 requests");
 	errs(&p, "session manual\nvmm connect\nexpect status OK\n", "5:8: no device is negotiated");
 }
 
@@ -102,8 +105,10 @@ static void test_lengths_flags_and_events(void **state)
 	fails(&p, QUEUE "driver request data 100, kick\nexpect 1 used, used_len 99\n", CLAUSE, 5,
 	      "queue 0: expected used.len 99, actual 100");
 	passes(&p, TWO "expect 2 used, avail_event 2, used_flags 0\n");
-	fails(&p, TWO "expect 2 used, avail_event 1\n", CLAUSE, 6, "expected used.avail_event 1, actual 2");
-	fails(&p, TWO "expect 2 used, used_flags 1\n", CLAUSE, 6, "expected used.flags 1, actual 0");
+	fails(&p, TWO "expect 2 used, avail_event 1\n", CLAUSE, 6,
+	      "expected used.avail_event 1, actual 2");
+	fails(&p, TWO "expect 2 used, used_flags 1\n", CLAUSE, 6,
+	      "expected used.flags 1, actual 0");
 	errs(&p, QUEUE "expect queue 1 used_len 0\n", "4:16: there is no queue 1");
 	errs(&p, QUEUE "expect queue 1 used_flags 0\n", "4:16: there is no queue 1");
 	errs(&p, QUEUE "expect queue 1 avail_event 0\n", "4:16: there is no queue 1");
@@ -152,7 +157,8 @@ static void test_calls_that_are_due(void **state)
 
 	(void)state;
 	passes(&p, FIRST "driver arm calls, request, kick\nexpect 1 used, call due, call\n");
-	passes(&p, FIRST "driver suppress calls, request, kick\nexpect 1 used, no call due, no call\n");
+	passes(&p, FIRST "driver suppress calls, request, kick\n"
+	       "expect 1 used, no call due, no call\n");
 	errs(&p, FIRST "driver suppress calls, request, kick\nexpect 1 used, call due\n",
 	     "6:16: no call is due on queue 0 here, by the oracle's books");
 	errs(&p, FIRST "driver arm calls, request, kick\nexpect 1 used, no call due\n",
@@ -170,10 +176,11 @@ static void test_calls_that_are_due(void **state)
 /* A call that the device owes and does not make. */
 static void test_a_call_that_does_not_come(void **state)
 {
-	struct play p = { .faults = { { KC_VU_SET_VRING_CALL, FAULT_MUTE } } };
+	struct play p = { .faults = { { .on = KC_VU_SET_VRING_CALL, .kind = FAULT_MUTE } } };
 
 	(void)state;
-	play(&p, "without REPLY_ACK, event_idx\n" QUEUE "driver request, kick\nexpect 1 used, call due\n"
+	play(&p, "without REPLY_ACK, event_idx\n" QUEUE "driver request, kick\n"
+	     "expect 1 used, call due\n"
 	     "vmm settle\n");
 	assert_int_equal(result.verdict, KC_FAIL);
 	assert_int_equal(result.violations[0].line, 6);
@@ -186,7 +193,8 @@ static void test_bases(void **state)
 
 	(void)state;
 	passes(&p, TWO "vmm stop 0\nexpect base 2\n");
-	fails(&p, TWO "vmm stop 0\nexpect base 1\n", CLAUSE, 7, "queue 0: expected base 1, actual 2");
+	fails(&p, TWO "vmm stop 0\nexpect base 1\n", CLAUSE, 7,
+	      "queue 0: expected base 1, actual 2");
 	errs(&p, QUEUE "expect queue 1 base 0\n", "4:16: there is no queue 1");
 }
 
@@ -207,15 +215,18 @@ static void test_what_a_back_end_may_do_with_a_malformed_chain(void **state)
 	p = (struct play){ .cut_at = 7 };
 	passes(&p, HANDLES "expect queue 1 serves\n");
 	assert_int_equal(times(trace, "\"request\""), 0);
-	p = (struct play){ .faults = { { KC_VU_GET_FEATURES, FAULT_DIE, .skip = 1, .status = EXIT(0) } } };
+	p = (struct play){ .faults = { { .on = KC_VU_GET_FEATURES, .kind = FAULT_DIE, .skip = 1,
+		.status = EXIT(0) } } };
 	passes(&p, HANDLES "expect queue 1 serves\n");
-	p = (struct play){ .faults = { { KC_VU_GET_FEATURES, FAULT_LATER, .skip = 1 } } };
+	p = (struct play){ .faults = { { .on = KC_VU_GET_FEATURES, .kind = FAULT_LATER,
+		.skip = 1 } } };
 	passes(&p, HANDLES "expect queue 1 serves\n");
 	/* some take one message more, or two */
 	p.faults[0].skip = 2;
 	passes(&p, HANDLES "expect queue 1 serves\n");
 	p = (struct play){ .cut_at = 6 };
-	passes(&p, QUEUE "driver desc[0] = out 16 next 9, offer head 0, kick\nexpect handles-malformed-chain\n"
+	passes(&p, QUEUE "driver desc[0] = out 16 next 9, offer head 0, kick\n"
+	       "expect handles-malformed-chain\n"
 	       "vmm settle\ndriver request\n");
 	errs(&p, LOOP "expect queue 2 handles-malformed-chain\n", "7:16: there is no queue 2");
 }
@@ -225,15 +236,19 @@ static void test_what_it_may_not_do(void **state)
 	struct play p = { .cut_at = 7, .cut_status = SIGSEGV };
 
 	(void)state;
-	fails(&p, HANDLES, CLAUSE, 7, "expected a close or a clean exit at the most, actual: it died of SIGSEGV");
+	fails(&p, HANDLES, CLAUSE, 7, "expected a close or a clean exit at the most, actual: it "
+	      "died of SIGSEGV");
 	p.cut_status = EXIT(1);
 	fails(&p, HANDLES, CLAUSE, 7, "actual: it exited with status 1");
-	p = (struct play){ .faults = { { KC_VU_GET_FEATURES, FAULT_DIE, .skip = 2, .status = SIGABRT } } };
+	p = (struct play){ .faults = { { .on = KC_VU_GET_FEATURES, .kind = FAULT_DIE, .skip = 2,
+		.status = SIGABRT } } };
 	fails(&p, HANDLES, CLAUSE, 7, "actual: it died of SIGABRT");
-	p = (struct play){ .faults = { { KC_VU_GET_FEATURES, FAULT_MUTE, .skip = 1 } } };
+	p = (struct play){ .faults = { { .on = KC_VU_GET_FEATURES, .kind = FAULT_MUTE,
+		.skip = 1 } } };
 	fails(&p, HANDLES, CLAUSE, 7, "expected GET_FEATURES to be answered, actual timed-out");
 	p.faults[0].kind = FAULT_GARBLE;
-	fails(&p, HANDLES, CLAUSE, 7, "expected GET_FEATURES to be answered, actual garbled: those bytes");
+	fails(&p, HANDLES, CLAUSE, 7, "expected GET_FEATURES to be answered, actual garbled: those "
+	      "bytes");
 }
 
 /* A request without a status breaks a rule of the disk's, of which the oracle knows nothing. */
@@ -268,7 +283,8 @@ static void test_silence_in_live_mode_is_undecided(void **state)
 {
 	struct play p = {
 		.mode = KC_MODE_LIVE, .cfg.timeout_ns = PLAY_MS,
-		.faults = { { KC_VU_GET_FEATURES, FAULT_MUTE, .skip = 2 } },	/* settling asks, too */
+		/* settling asks, too */
+		.faults = { { .on = KC_VU_GET_FEATURES, .kind = FAULT_MUTE, .skip = 2 } },
 	};
 
 	(void)state;

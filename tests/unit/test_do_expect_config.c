@@ -27,10 +27,12 @@ static void test_a_field_by_itself(void **state)
 
 	(void)state;
 	passes(&p, "expect config 0 size 8 = 2048, config 1 size 1 = 8, config 0 size 2 = 0x800\n");
-	fails(&p, "expect config 0 size 8 = 2047\n", CLAUSE, 3, "configuration at 0: expected 2047, actual 2048");
+	fails(&p, "expect config 0 size 8 = 2047\n", CLAUSE, 3,
+	      "configuration at 0: expected 2047, actual 2048");
 	errs(&p, "expect config 0 size 9 = 1\n", "3:8: a field has 1 to 8 bytes");
 	errs(&p, "expect config 0 size 0 = 1\n", "3:8: a field has 1 to 8 bytes");
-	fails(&p, "expect config 200 size 8 = 0\n", CLAUSE, 3, "GET_CONFIG: expected ok, actual refused");
+	fails(&p, "expect config 200 size 8 = 0\n", CLAUSE, 3,
+	      "GET_CONFIG: expected ok, actual refused");
 }
 
 static void test_the_same_field_out_of_one_read(void **state)
@@ -40,10 +42,12 @@ static void test_the_same_field_out_of_one_read(void **state)
 	(void)state;
 	passes(&p, "expect whole config 0 size 8 = 2048, whole config 0 size 8 at most 2048\n");
 	passes(&p, "expect whole config 0 size 8 at most 2049\n");
-	fails(&p, "expect whole config 1 size 1 = 9\n", CLAUSE, 3, "configuration at 1: expected 9, actual 8");
+	fails(&p, "expect whole config 1 size 1 = 9\n", CLAUSE, 3,
+	      "configuration at 1: expected 9, actual 8");
 	fails(&p, "expect whole config 0 size 8 at most 2047\n", CLAUSE, 3,
 	      "configuration at 0: expected at most 2047, actual 2048");
-	errs(&p, "expect whole config 57 size 4 = 0\n", "3:8: a field has 1 to 8 bytes, and lies before byte 60");
+	errs(&p, "expect whole config 57 size 4 = 0\n", "3:8: a field has 1 to 8 bytes, and lies "
+	     "before byte 60");
 	errs(&p, "expect whole config 0 size 9 at most 0\n",
 	     "3:8: a field has 1 to 8 bytes, and lies before byte 60");
 	passes(&p, "expect whole config 56 size 4 = 0\n");
@@ -55,9 +59,11 @@ static void test_offsets_are_two_questions(void **state)
 	struct play p = BLK;
 
 	(void)state;
-	p.faults[0] = (struct fault){ KC_VU_GET_CONFIG, FAULT_EDIT, .skip = 2, .edit = from_offset_0 };
+	p.faults[0] = (struct fault){ .on = KC_VU_GET_CONFIG, .kind = FAULT_EDIT, .skip = 2,
+		.edit = from_offset_0 };
 	fails(&p, "expect whole config 0 size 8 = 2048\nexpect config 1 size 1 = 8\n", CLAUSE, 4,
-	      "GET_CONFIG: expected ok, actual garbled: GET_CONFIG of 1 bytes at 1 was answered with 1 at 0");
+	      "GET_CONFIG: expected ok, actual garbled: GET_CONFIG of 1 bytes at 1 was answered "
+	      "with 1 at 0");
 }
 
 static void test_pieces_are_as_the_whole(void **state)
@@ -67,10 +73,12 @@ static void test_pieces_are_as_the_whole(void **state)
 	(void)state;
 	passes(&p, "expect config in pieces of 1 as whole, config in pieces of 7 as whole\n"
 	       "expect config in pieces of 60 as whole\n");
-	p.faults[0] = (struct fault){ KC_VU_GET_CONFIG, FAULT_EDIT, .skip = 3, .edit = one_more };
+	p.faults[0] = (struct fault){ .on = KC_VU_GET_CONFIG, .kind = FAULT_EDIT, .skip = 3,
+		.edit = one_more };
 	/* the second piece */
 	fails(&p, "expect config in pieces of 20 as whole\n", CLAUSE, 3,
-	      "configuration read in pieces of 20: byte 20 expected 0x00 as in one read of all, actual 0x01");
+	      "configuration read in pieces of 20: byte 20 expected 0x00 as in one read of all, "
+	      "actual 0x01");
 	p.faults[0].kind = FAULT_NONE;
 	errs(&p, "expect config in pieces of 0 as whole\n", "3:8: pieces have 1 to 60 bytes");
 	errs(&p, "expect config in pieces of 61 as whole\n", "3:8: pieces have 1 to 60 bytes");
@@ -81,11 +89,15 @@ static void test_a_refused_read_is_a_violation(void **state)
 	struct play p = BLK;
 
 	(void)state;
-	p.faults[0] = (struct fault){ KC_VU_GET_CONFIG, FAULT_EDIT, .skip = 1, .edit = empty };
-	fails(&p, "expect whole config 0 size 8 = 2048\n", CLAUSE, 3, "GET_CONFIG: expected ok, actual refused");
-	fails(&p, "expect config in pieces of 4 as whole\n", CLAUSE, 3, "GET_CONFIG: expected ok, actual refused");
+	p.faults[0] = (struct fault){ .on = KC_VU_GET_CONFIG, .kind = FAULT_EDIT, .skip = 1,
+		.edit = empty };
+	fails(&p, "expect whole config 0 size 8 = 2048\n", CLAUSE, 3,
+	      "GET_CONFIG: expected ok, actual refused");
+	fails(&p, "expect config in pieces of 4 as whole\n", CLAUSE, 3,
+	      "GET_CONFIG: expected ok, actual refused");
 	p.faults[0].skip = 0;
-	fails(&p, "vmm settle\n", CLAUSE, 3, "GET_CONFIG of the device's configuration: expected ok");
+	fails(&p, "vmm settle\n", CLAUSE, 3, "GET_CONFIG of the device's configuration: expected "
+	      "ok");
 }
 
 static void test_without_a_configuration_there_is_nothing_to_ask(void **state)
@@ -94,7 +106,8 @@ static void test_without_a_configuration_there_is_nothing_to_ask(void **state)
 
 	(void)state;
 	skips(&p, "expect whole config 0 size 8 = 1\n", "needs a device with a configuration");
-	skips(&p, "expect whole config 0 size 8 at most 1\n", "needs a device with a configuration");
+	skips(&p, "expect whole config 0 size 8 at most 1\n",
+	      "needs a device with a configuration");
 	skips(&p, "expect config in pieces of 4 as whole\n", "needs a device with a configuration");
 	p = (struct play){ .device = "blk", .ref.pf_off = KC_BIT(KC_PF_CONFIG) };
 	skips(&p, "expect config 0 size 8 = 1\n", "CONFIG is not negotiated");

@@ -24,10 +24,14 @@ static void test_a_message_by_its_name(void **state)
 {
 	(void)state;
 	sends("message GET_FEATURES", HEADER("01", "01", "00") "0 fds\n");
-	sends("message SET_VRING_NUM index = 0 num = 8", HEADER("08", "01", "08") NUM_0_8 "0 fds\n");
-	sends("message SET_VRING_NUM num = 0x10", HEADER("08", "01", "08") "00 00 00 00 10 00 00 00 0 fds\n");
-	sends("message SET_VRING_NUM index = 0 num = 8 need_reply", HEADER("08", "09", "08") NUM_0_8 "0 fds\n");
-	sends("message SET_VRING_KICK u64 = 0x100", HEADER("0c", "01", "08") "00 01 00 00 00 00 00 00 0 fds\n");
+	sends("message SET_VRING_NUM index = 0 num = 8",
+	      HEADER("08", "01", "08") NUM_0_8 "0 fds\n");
+	sends("message SET_VRING_NUM num = 0x10",
+	      HEADER("08", "01", "08") "00 00 00 00 10 00 00 00 0 fds\n");
+	sends("message SET_VRING_NUM index = 0 num = 8 need_reply",
+	      HEADER("08", "09", "08") NUM_0_8 "0 fds\n");
+	sends("message SET_VRING_KICK u64 = 0x100",
+	      HEADER("0c", "01", "08") "00 01 00 00 00 00 00 00 0 fds\n");
 }
 
 static void test_distortions_of_the_header(void **state)
@@ -37,10 +41,12 @@ static void test_distortions_of_the_header(void **state)
 	sends("message GET_FEATURES version 0 need_reply", HEADER("01", "08", "00") "0 fds\n");
 	sends("message GET_FEATURES id 77", HEADER("4d", "01", "00") "0 fds\n");
 	sends("message GET_FEATURES header flags 0x15", HEADER("01", "15", "00") "0 fds\n");
-	sends("message SET_VRING_NUM num = 8 header size 4", HEADER("08", "01", "04") "00 00 00 00 0 fds\n");
+	sends("message SET_VRING_NUM num = 8 header size 4",
+	      HEADER("08", "01", "04") "00 00 00 00 0 fds\n");
 	sends("message GET_FEATURES header size 3", HEADER("01", "01", "03") "00 00 00 0 fds\n");
 	/* longer than anything is sent: the header alone says so */
-	sends("message GET_FEATURES header size 0x10000000", "01 00 00 00 01 00 00 00 00 00 00 10 0 fds\n");
+	sends("message GET_FEATURES header size 0x10000000", "01 00 00 00 01 00 00 00 00 00 00 10 0 "
+	      "fds\n");
 }
 
 static void test_cut_and_in_pieces(void **state)
@@ -50,7 +56,8 @@ static void test_cut_and_in_pieces(void **state)
 	sends("message GET_FEATURES cut to 500 bytes", HEADER("01", "01", "00") "0 fds\n");
 	sends("message GET_FEATURES cut to 0 bytes", "0 fds\n");
 	sends("message GET_FEATURES byte-wise cut to 3 bytes", "01 0 fds\n00 0 fds\n00 0 fds\n");
-	sends("message SET_VRING_KICK u64 = 0 fd kick byte-wise cut to 2 bytes", "0c 1 fds\n00 0 fds\n");
+	sends("message SET_VRING_KICK u64 = 0 fd kick byte-wise cut to 2 bytes",
+	      "0c 1 fds\n00 0 fds\n");
 }
 
 static void test_together_travels_with_the_next(void **state)
@@ -60,7 +67,8 @@ static void test_together_travels_with_the_next(void **state)
 	      HEADER("01", "01", "00") HEADER("03", "01", "00") HEADER("11", "01", "00") "0 fds\n");
 	sends("message GET_FEATURES together\nvmm settle", "");
 	sends("message GET_FEATURES together\nmessage SET_OWNER\nmessage SET_OWNER",
-	      HEADER("01", "01", "00") HEADER("03", "01", "00") "0 fds\n" HEADER("03", "01", "00") "0 fds\n");
+	      HEADER("01", "01", "00") HEADER("03", "01", "00") "0 fds\n"
+	      HEADER("03", "01", "00") "0 fds\n");
 }
 
 static void test_descriptors(void **state)
@@ -102,15 +110,18 @@ static void test_feature_masks(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		snprintf(body, sizeof(body), "without event_idx\nmessage SET_FEATURES u64 = %s\nvmm settle\n",
+		snprintf(body, sizeof(body), "without event_idx\nmessage SET_FEATURES u64 = %s\n"
+			"vmm settle\n",
 			 rows[i].mask);
 		play(&p, body);
-		snprintf(says, sizeof(says), "SET_FEATURES {u64 0x%llx}", (unsigned long long)rows[i].value);
+		snprintf(says, sizeof(says), "SET_FEATURES {u64 0x%llx}",
+			(unsigned long long)rows[i].value);
 		assert_non_null(strstr(trace, "\"step\":4"));
 		if (!strstr(strstr(trace, "\"step\":4"), says))
 			fail_msg("%s: expected %s", rows[i].mask, says);
 	}
-	passes(&p, "message SET_VRING_NUM index = 0 num = queue_num\nmessage SET_VRING_NUM index = 0 num = 1 + 1\n");
+	passes(&p, "message SET_VRING_NUM index = 0 num = queue_num\n"
+	       "message SET_VRING_NUM index = 0 num = 1 + 1\n");
 	assert_non_null(strstr(trace, "SET_VRING_NUM {index 0, num 4}"));
 	assert_non_null(strstr(trace, "SET_VRING_NUM {index 0, num 2}"));
 }
@@ -129,7 +140,8 @@ static void test_addresses(void **state)
 	snprintf(real, sizeof(real), "%.*s", (int)(end - c), c);
 	c = strstr(strstr(trace, "\"step\":5"), "SET_VRING_ADDR {");
 	assert_int_equal(strncmp(c, real, strlen(real)), 0);
-	play(&p, "queue 0 split size 8\nvmm stop 0\nmessage SET_VRING_ADDR desc = nowhere avail = nowhere + 16\n");
+	play(&p, "queue 0 split size 8\nvmm stop 0\nmessage SET_VRING_ADDR desc = nowhere avail = "
+	     "nowhere + 16\n");
 	assert_non_null(strstr(trace, "desc 0xdead0000000000, used 0x0, avail 0xdead0000000010"));
 }
 
@@ -154,8 +166,10 @@ static void test_errors(void **state)
 		{ "message SET_VRING_NUM num", "'num': a message has no such word" },
 		{ "message SET_VRING_NUM num = ", "a number is missing after '='" },
 		{ "message SET_VRING_NUM num = many", "a number is missing after '='" },
-		{ "message SET_FEATURES u64 = offered plus 3", "'bit N' expected after plus or without" },
-		{ "message SET_FEATURES u64 = offered plus bit x", "a number is missing after 'bit'" },
+		{ "message SET_FEATURES u64 = offered plus 3",
+		"'bit N' expected after plus or without" },
+		{ "message SET_FEATURES u64 = offered plus bit x",
+		"a number is missing after 'bit'" },
 		{ "message SET_OWNER header", "'size' or 'flags' expected after 'header'" },
 		{ "message SET_OWNER header size", "a number is missing after 'size'" },
 		{ "message SET_OWNER cut 5", "'cut to N bytes' expected" },
@@ -167,7 +181,8 @@ static void test_errors(void **state)
 		{ "message SET_OWNER 33 fds kick", "more than 32 fds" },
 		{ "message SET_OWNER 20 fds kick 20 fds kick", "more than 32 fds" },
 		{ "message SET_OWNER -1 fds kick", "'-1fdskick': a message has no such word" },
-		{ "message SET_OWNER fd kick together", "messages that are sent together carry no fds" },
+		{ "message SET_OWNER fd kick together", "messages that are sent together carry no "
+		"fds" },
 		{ "message SET_VRING_NUM num = used_idx", "there is no queue 0" },
 	};
 	struct play p = { .messages = true };
@@ -219,7 +234,8 @@ static void test_a_gone_connection_is_noticed(void **state)
 	passes(&p, "message GET_QUEUE_NUM\nexpect closed\n");
 	p.messages = false;
 	passes(&p, "message GET_QUEUE_NUM\nexpect closed\n");
-	fails(&p, "message GET_QUEUE_NUM\nmessage GET_QUEUE_NUM\n", CLAUSE, 4, "expected the connection to stay");
+	fails(&p, "message GET_QUEUE_NUM\nmessage GET_QUEUE_NUM\n", CLAUSE, 4,
+	      "expected the connection to stay");
 }
 
 int main(void)

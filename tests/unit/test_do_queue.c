@@ -40,11 +40,13 @@ static void test_a_queue_is_made_and_started(void **state)
 	struct play p = { 0 };
 
 	(void)state;
-	passes(&p, "queue 1 split size 4 from 65534\ndriver 1 request, kick\nexpect queue 1 1 used\n");
+	passes(&p, "queue 1 split size 4 from 65534\ndriver 1 request, kick\n"
+	       "expect queue 1 1 used\n");
 	assert_int_equal(times(trace, "\"SET_VRING_NUM {index 1, num 4}"), 1);
 	assert_int_equal(times(trace, "\"SET_VRING_BASE {index 1, num 65534}"), 1);
 	assert_int_equal(times(trace, "\"SET_VRING_ENABLE {index 1, num 1}"), 1);
-	assert_int_equal(times(trace, "\"kick\",\"place\":\"queue 1\""), 2);	/* owed, and the driver's */
+	/* the one that is owed, and the driver's */
+	assert_int_equal(times(trace, "\"kick\",\"place\":\"queue 1\""), 2);
 	passes(&p, "queue 0 split size 1\nvmm settle\n");
 }
 
@@ -56,7 +58,8 @@ static void test_options_of_the_start(void **state)
 	passes(&p, "queue 0 split size 8 later\nvmm settle\n");
 	assert_int_equal(times(trace, "SET_VRING"), 0);
 	passes(&p, "queue 0 split size 8 later\nvmm start 0\n" SERVED);
-	passes(&p, "queue 0 split size 8 disabled\ndriver request, kick\nexpect nothing used\nvmm enable 0\n"
+	passes(&p, "queue 0 split size 8 disabled\ndriver request, kick\nexpect nothing used\n"
+	       "vmm enable 0\n"
 	       "expect 1 used\n");
 	passes(&p, "queue 0 split size 8 unkicked\nvmm settle\n");
 	assert_int_equal(times(trace, "\"operation\":\"kick\""), 0);
@@ -109,14 +112,16 @@ static void test_a_stopped_queue_is_made_anew(void **state)
 	uint64_t before;
 
 	(void)state;
-	passes(&p, "queue 0 split size 8\n" SERVED "vmm stop 0\nqueue 0 split size 4 from 7\n" SERVED
+	passes(&p, "queue 0 split size 8\n" SERVED "vmm stop 0\n"
+	       "queue 0 split size 4 from 7\n" SERVED
 	       "driver 2 requests, kick\nexpect 2 used\nvmm stop 0\nexpect base 10\n");
 	before = used_gpa;
 	p.on_step = NULL;
 	assert_non_null(strstr(trace, "SET_VRING_NUM {index 0, num 4}"));
 	assert_true(before != 0);
 	/* what was in flight went with the old one */
-	passes(&p, "queue 0 split size 8 unkicked\ndriver request\nvmm stop 0\nqueue 0 split size 4\n"
+	passes(&p, "queue 0 split size 8 unkicked\ndriver request\nvmm stop 0\n"
+	       "queue 0 split size 4\n"
 	       "expect 0 in flight\n" SERVED);
 	errs(&p, "queue 0 split size 8\nqueue 0 split size 8\n", "4:7: queue 0 is running");
 }
@@ -143,23 +148,28 @@ static void no(struct kc_msg *m)
 
 static void test_a_ring_that_is_refused_is_a_skip_but_not_for_ever(void **state)
 {
-	struct play p = { .faults = { { KC_VU_SET_VRING_NUM, FAULT_EDIT, .edit = no } } };
+	struct play p = { .faults = { { .on = KC_VU_SET_VRING_NUM, .kind = FAULT_EDIT,
+		.edit = no } } };
 
 	(void)state;
-	skips(&p, "queue 0 split size 256\nvmm settle\n", "needs a ring of 256, which the back-end refuses");
+	skips(&p, "queue 0 split size 256\nvmm settle\n", "needs a ring of 256, which the back-end "
+	      "refuses");
 	/* What it has taken before, it must take again. */
 	p.faults[0].skip = 1;
-	fails(&p, "queue 0 split size 16\nvmm stop 0\nqueue 0 split size 8\nvmm settle\n", CLAUSE, 5,
+	fails(&p, "queue 0 split size 16\nvmm stop 0\nqueue 0 split size 8\nvmm settle\n", CLAUSE,
+	      5,
 	      "setting up the queue: expected ok, actual refused");
-	skips(&p, "queue 0 split size 16\nqueue 1 split size 32\nvmm settle\n", "needs a ring of 32");
+	skips(&p, "queue 0 split size 16\nqueue 1 split size 32\nvmm settle\n",
+	      "needs a ring of 32");
 }
 
 static void test_a_mute_start_is_a_violation(void **state)
 {
-	struct play p = { .faults = { { KC_VU_SET_VRING_KICK, FAULT_CLOSE } } };
+	struct play p = { .faults = { { .on = KC_VU_SET_VRING_KICK, .kind = FAULT_CLOSE } } };
 
 	(void)state;
-	fails(&p, "queue 0 split size 8\n", CLAUSE, 3, "setting up the queue: expected ok, actual closed");
+	fails(&p, "queue 0 split size 8\n", CLAUSE, 3, "setting up the queue: expected ok, actual "
+	      "closed");
 }
 
 static void test_repeat_goes_round(void **state)
@@ -167,7 +177,8 @@ static void test_repeat_goes_round(void **state)
 	struct play p = { 0 };
 
 	(void)state;
-	passes(&p, "queue 0 split size 8\nrepeat 3\ndriver request, kick\nrepeat 2\ndriver request, kick\nend\n"
+	passes(&p, "queue 0 split size 8\nrepeat 3\ndriver request, kick\nrepeat 2\n"
+	       "driver request, kick\nend\n"
 	       "expect 3 used\nend\n");
 	assert_int_equal(times(trace, "\"request\""), 9);
 	passes(&p, "queue 0 split size 8\nrepeat 0\ndriver request, kick\nend\nvmm settle\n");
@@ -181,13 +192,16 @@ static void test_numbers_speak_of_their_queue(void **state)
 	struct play p = { 0 };
 
 	(void)state;
-	passes(&p, "queue 0 split size 8 from 5\nqueue 1 split size 8\ndriver 2 requests, kick\nexpect 2 used\n"
+	passes(&p, "queue 0 split size 8 from 5\nqueue 1 split size 8\ndriver 2 requests, kick\n"
+	       "expect 2 used\n"
 	       "vmm stop 0\nexpect base 7, base used_idx, base avail_idx\n"
 	       "driver 1 used_event = used_idx + 3\n");
 	assert_int_equal(times(trace, "\"used-event\",\"place\":\"queue 1\",\"value\":3}"), 1);
-	passes(&p, "queue 0 split size 8 from 65535 disabled\nvmm stop 0\nvmm start 0 from used_idx + 2\nvmm stop 0\n"
+	passes(&p, "queue 0 split size 8 from 65535 disabled\nvmm stop 0\n"
+	       "vmm start 0 from used_idx + 2\nvmm stop 0\n"
 	       "expect base 1\n");
-	passes(&p, "queue 0 split size 8\nmessage GET_QUEUE_NUM\nexpect reply, reply u64 = queue_num\n"
+	passes(&p, "queue 0 split size 8\nmessage GET_QUEUE_NUM\n"
+	       "expect reply, reply u64 = queue_num\n"
 	       "expect reply u64 = queue_num - 0\n");
 }
 
@@ -197,10 +211,12 @@ static void test_max_is_the_longest_chain(void **state)
 	struct play p = { 0 };
 
 	(void)state;
-	passes(&p, "queue 0 split size 8\ndriver request exactly max descriptors, kick\nexpect 1 used\n");
+	passes(&p, "queue 0 split size 8\ndriver request exactly max descriptors, kick\n"
+	       "expect 1 used\n");
 	skips(&p, "queue 0 split size 8\ndriver request exactly max + 1 descriptors\n", "no room");
 	p.cfg.chain_max = 3;
-	passes(&p, "queue 0 split size 8\ndriver 2 requests exactly max descriptors, request exactly 2 descriptors\n"
+	passes(&p, "queue 0 split size 8\ndriver 2 requests exactly max descriptors, request "
+	       "exactly 2 descriptors\n"
 	       "driver kick\nexpect 3 used\n");
 }
 
@@ -211,9 +227,12 @@ static void test_numbers_of_a_queue_that_is_not_there(void **state)
 	(void)state;
 	errs(&p, "vmm settle\nexpect base used_idx\n", "4:8: there is no queue 0");
 	errs(&p, "message SET_VRING_BASE index = 0 num = used_idx\n", "3:9: there is no queue 0");
-	errs(&p, "message SET_VRING_NUM index = 0 num = max\nexpect alive\n", "3:9: there is no queue 0");
-	errs(&p, "message GET_QUEUE_NUM\nexpect reply, reply u64 = avail_idx\n", "4:15: there is no queue 0");
-	errs(&p, "queue 0 split size 8\ndriver 1 avail.idx = avail_idx\n", "4:10: there is no queue 1");
+	errs(&p, "message SET_VRING_NUM index = 0 num = max\nexpect alive\n",
+	     "3:9: there is no queue 0");
+	errs(&p, "message GET_QUEUE_NUM\nexpect reply, reply u64 = avail_idx\n",
+	     "4:15: there is no queue 0");
+	errs(&p, "queue 0 split size 8\ndriver 1 avail.idx = avail_idx\n",
+	     "4:10: there is no queue 1");
 	errs(&p, "queue 0 split size 8\ndriver 1 used_idx requests\n", "4:10: there is no queue 1");
 	errs(&p, "queue 0 split size 8\nvmm start 1 from used_idx\n", "4:5: there is no queue 1");
 	errs(&p, "queue 0 split size 8\nvmm stop 99\n", "4:5: there is no queue 99");

@@ -62,7 +62,8 @@ static void write_line(const char *line)
 		play_wrong(body, "a pass", __FILE__, __LINE__);
 }
 
-static void is_desc(const struct kc_desc *d, uint64_t addr, uint32_t len, uint16_t flags, uint16_t next)
+static void is_desc(const struct kc_desc *d, uint64_t addr, uint32_t len, uint16_t flags,
+	uint16_t next)
 {
 	assert_true(d->addr == addr);
 	assert_int_equal(d->len, len);
@@ -81,7 +82,8 @@ static void test_descriptors(void **state)
 	write_line("desc[0] = out 1 flags 0 next 3 at 0x1234, desc[1] = in 2 next 9 flags 0");
 	is_desc(&desc[0], 0x1234, 1, VRING_DESC_F_NEXT, 3);
 	is_desc(&desc[1], scratch, 2, 0, 9);
-	write_line("desc[0] = in 4 at desc, desc[1] = in 4 at avail, desc[2] = out 4 at used next 1");
+	write_line("desc[0] = in 4 at desc, desc[1] = in 4 at avail, desc[2] = out 4 at used next "
+		"1");
 	is_desc(&desc[0], config.desc, 4, VRING_DESC_F_WRITE, 0);
 	is_desc(&desc[1], config.avail, 4, VRING_DESC_F_WRITE, 0);
 	is_desc(&desc[2], config.used, 4, VRING_DESC_F_NEXT, 1);
@@ -137,9 +139,11 @@ static void test_suppression_leaves_a_proper_ring(void **state)
 	struct play p = { 0 };
 
 	(void)state;
-	passes(&p, "queue 0 split size 8\ndriver request, kick, wait used\ndriver avail.used_event = used_idx\n"
+	passes(&p, "queue 0 split size 8\ndriver request, kick, wait used\n"
+	       "driver avail.used_event = used_idx\n"
 	       "driver request, kick\nexpect 1 used, call due\n");
-	passes(&p, "queue 0 split size 8\ndriver request, kick, wait used\ndriver avail.used_event = used_idx + 5\n"
+	passes(&p, "queue 0 split size 8\ndriver request, kick, wait used\n"
+	       "driver avail.used_event = used_idx + 5\n"
 	       "driver request, kick\nexpect 1 used, no call due, no call\n");
 	passes(&p, "without event_idx\nqueue 0 split size 8\ndriver request, kick, wait used\n"
 	       "driver avail.flags = 1, request, kick\nexpect 1 used, no call due, no call\n"
@@ -187,8 +191,10 @@ static void test_errors(void **state)
 static void test_each_needs_a_queue(void **state)
 {
 	static const char *const lines[] = {
-		"desc[0] = out 16", "table[0] = out 16", "offer head 0", "avail.idx = 1", "avail.ring[0] = 1",
-		"avail.flags = 1", "avail.used_event = 1", "used.idx = 1", "used.flags = 1", "used.ring[0] = 1 1",
+		"desc[0] = out 16", "table[0] = out 16", "offer head 0", "avail.idx = 1",
+		"avail.ring[0] = 1",
+		"avail.flags = 1", "avail.used_event = 1", "used.idx = 1", "used.flags = 1",
+		"used.ring[0] = 1 1",
 		"used.avail_event = 1",
 	};
 	struct play p = { 0 };

@@ -60,7 +60,8 @@ static void test_connect_and_negotiate(void **state)
 	line_says(4, "SET_FEATURES {u64 0x160000000}");
 	skips(&p, "session manual\nvmm connect, negotiate only packed\n",
 	      "needs feature packed, which is not offered");
-	errs(&p, "session manual\nvmm connect, negotiate only foo\n", "4:14: unknown feature 'foo'");
+	errs(&p, "session manual\nvmm connect, negotiate only foo\n",
+	     "4:14: unknown feature 'foo'");
 	errs(&p, "session manual\nvmm connect, negotiate all\n",
 	     "4:14: negotiate takes 'only F...' or 'without F...', not 'all'");
 }
@@ -77,7 +78,8 @@ static void test_a_new_session_after_a_disconnection(void **state)
 	errs(&p, QUEUE "vmm disconnect, session\ndriver kick\n", "5:8: there is no queue 0");
 	/* one that is held back by `together` is lost with its connection */
 	p.messages = true;
-	play(&p, "message GET_QUEUE_NUM together\nvmm disconnect, session\nmessage GET_FEATURES\nexpect reply\n");
+	play(&p, "message GET_QUEUE_NUM together\nvmm disconnect, session\nmessage GET_FEATURES\n"
+	     "expect reply\n");
 	assert_int_equal(result.verdict, KC_PASS);
 	assert_int_equal(times(sent, "\n"), 1);
 	assert_int_equal(strlen(sent), 12 * 3 + 6);
@@ -120,7 +122,8 @@ static void test_dying_of_a_disconnection(void **state)
 
 	(void)state;
 	fails(&p, QUEUE "vmm disconnect\nvmm session\n", CLAUSE, 4,
-	      "expected the back-end to survive the end of its connection, actual: it died of SIGABRT");
+	      "expected the back-end to survive the end of its connection, actual: it died of "
+	      "SIGABRT");
 	assert_int_equal(p.opens, 1);
 }
 
@@ -129,10 +132,12 @@ static void test_stopping_and_starting(void **state)
 	struct play p = { 0 };
 
 	(void)state;
-	passes(&p, QUEUE SERVED "vmm stop 0\nexpect base 1\nvmm start 0\n" SERVED "vmm stop 0\nexpect base 2\n");
+	passes(&p, QUEUE SERVED "vmm stop 0\nexpect base 1\nvmm start 0\n" SERVED "vmm stop 0\n"
+	       "expect base 2\n");
 	line_says(6, "GET_VRING_BASE {index 0, num 0}");
 	line_says(8, "SET_VRING_BASE {index 0, num 1}");
-	passes(&p, "queue 0 split size 8 disabled\nvmm stop 0\nvmm start 0 from 0xffff\nvmm stop 0\nexpect base 65535\n");
+	passes(&p, "queue 0 split size 8 disabled\nvmm stop 0\nvmm start 0 from 0xffff\n"
+	       "vmm stop 0\nexpect base 65535\n");
 	line_says(5, "SET_VRING_BASE {index 0, num 65535}");
 	trouble(&p, QUEUE "vmm stop 0\nvmm stop 0\n", "queue 0 is not started");
 	trouble(&p, QUEUE "vmm start 0\n", "queue 0 is already started");
@@ -143,7 +148,8 @@ static void test_enabling(void **state)
 	struct play p = { 0 };
 
 	(void)state;
-	passes(&p, QUEUE SERVED "vmm disable 0\ndriver request, kick\nexpect nothing used\nvmm enable 0\n"
+	passes(&p, QUEUE SERVED "vmm disable 0\ndriver request, kick\nexpect nothing used\n"
+	       "vmm enable 0\n"
 	       "expect 1 used\n");
 	line_says(6, "SET_VRING_ENABLE {index 0, num 0}");
 	line_says(9, "SET_VRING_ENABLE {index 0, num 1}");
@@ -156,8 +162,10 @@ static void test_what_may_be_done_to_a_running_queue(void **state)
 	struct play p = { 0 };
 
 	(void)state;
-	passes(&p, QUEUE SERVED "vmm swap kick 0\n" SERVED "vmm swap call 0\n" "driver arm calls, request, kick\n"
-	       "expect 1 used, call due\nvmm resend features\nvmm resend addresses 0\nvmm memory\n" SERVED);
+	passes(&p, QUEUE SERVED "vmm swap kick 0\n" SERVED "vmm swap call 0\n" "driver arm calls, "
+	       "request, kick\n"
+	       "expect 1 used, call due\nvmm resend features\nvmm resend addresses 0\n"
+	       "vmm memory\n" SERVED);
 	line_says(6, "SET_VRING_KICK {u64 0x0}");
 	line_says(9, "SET_VRING_CALL {u64 0x0}");
 	line_says(12, "SET_FEATURES {u64 0x170000000}");
@@ -167,7 +175,8 @@ static void test_what_may_be_done_to_a_running_queue(void **state)
 
 static void test_resetting(void **state)
 {
-	static const char body[] = QUEUE SERVED "vmm reset\nvmm settle\nvmm negotiate\n" QUEUE SERVED;
+	static const char body[] = QUEUE SERVED "vmm reset\nvmm settle\n"
+		"vmm negotiate\n" QUEUE SERVED;
 	struct play p = { 0 };
 
 	(void)state;
@@ -179,7 +188,8 @@ static void test_resetting(void **state)
 	p.ref.pf_off |= KC_BIT(KC_PF_RESET_DEVICE);
 	passes(&p, body);
 	line_says(6, "GET_VRING_BASE {index 0, num 0}");
-	p = (struct play){ .faults = { { .on = KC_VU_GET_STATUS, .kind = FAULT_CLOSE, .skip = 1 } } };
+	p = (struct play){ .faults = { { .on = KC_VU_GET_STATUS, .kind = FAULT_CLOSE,
+		.skip = 1 } } };
 	fails(&p, QUEUE "vmm reset\n", CLAUSE, 4, "device reset: expected ok, actual closed");
 }
 
@@ -209,7 +219,8 @@ static void test_the_configuration_is_written_by_bytes(void **state)
 	struct play p = { .device = "blk" };
 
 	(void)state;
-	passes(&p, "vmm write config 32 = 0\nexpect whole config 32 size 1 = 0\nvmm write config 32 = 1\n"
+	passes(&p, "vmm write config 32 = 0\nexpect whole config 32 size 1 = 0\n"
+	       "vmm write config 32 = 1\n"
 	       "expect whole config 32 size 1 = 1\n");
 	line_says(3, "SET_CONFIG {offset 32, size 1, flags 0x0");
 	p.device = "loopback";
@@ -223,7 +234,8 @@ static void test_driver_ok_by_hand(void **state)
 	struct play p = { 0 };
 
 	(void)state;
-	passes(&p, "queue 0 split size 8 before-driver-ok\nvmm settle\nvmm driver ok, driver ok\n" SERVED);
+	passes(&p, "queue 0 split size 8 before-driver-ok\nvmm settle\n"
+	       "vmm driver ok, driver ok\n" SERVED);
 	assert_int_equal(times(line(4), "SET_STATUS"), 0);
 	assert_int_equal(times(line(5), "SET_STATUS {u64 0xf}"), 1);
 }
@@ -231,7 +243,8 @@ static void test_driver_ok_by_hand(void **state)
 static void test_lines_that_need_a_queue(void **state)
 {
 	static const char *const lines[] = {
-		"stop 1", "start 1", "start 1 from 3", "enable 1", "disable 1", "swap kick 1", "swap call 1",
+		"stop 1", "start 1", "start 1 from 3", "enable 1", "disable 1", "swap kick 1",
+		"swap call 1",
 		"resend addresses 1",
 	};
 	struct play p = { 0 };

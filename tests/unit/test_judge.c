@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* How a verdict comes about: levels, the worst of several, and what is never charged to the back-end. */
+/* How a verdict comes about: levels, the worst of several, what is never charged to the back-end. */
 #include "world_fixture.h"
 
 #define QUEUE	"queue 0 split size 8\n"
@@ -12,7 +12,8 @@ static void test_the_catalogue_gives_the_level(void **state)
 	struct play p = { 0 };
 
 	(void)state;
-	fails(&p, QUEUE "expect used_flags 1\n", CLAUSE, 4, "queue 0: expected used.flags 1, actual 0");
+	fails(&p, QUEUE "expect used_flags 1\n", CLAUSE, 4, "queue 0: expected used.flags 1, actual "
+	      "0");
 	assert_int_equal(result.level, KC_LEVEL_MUST);
 	assert_int_equal(result.violations[0].level, KC_LEVEL_MUST);
 	warns(&p, QUEUE BREAK(MILD), MILD, 4, "expected used.flags 1, actual 0");
@@ -30,7 +31,8 @@ static void test_a_may_is_never_broken(void **state)
 	(void)state;
 	for (unsigned i = 0; i < kc_nclauses && !body[0]; i++)
 		if (kc_clauses[i].judge == KC_JUDGE_NEVER)
-			snprintf(body, sizeof(body), QUEUE "expect used_flags 1 [%s]\n", kc_clauses[i].id);
+			snprintf(body, sizeof(body), QUEUE "expect used_flags 1 [%s]\n",
+				kc_clauses[i].id);
 	assert_string_not_equal(body, "");
 	passes(&p, body);
 }
@@ -55,7 +57,8 @@ static void test_the_same_line_and_clause_are_told_once(void **state)
 	struct play p = { 0 };
 
 	(void)state;
-	fails(&p, QUEUE "repeat 3\nexpect used_flags 1, used_flags 2\nend\n", CLAUSE, 5, "used.flags 1");
+	fails(&p, QUEUE "repeat 3\nexpect used_flags 1, used_flags 2\nend\n", CLAUSE, 5,
+	      "used.flags 1");
 	play(&p, QUEUE "expect used_flags 1, used_flags 1 [" MILD "]\n");
 	assert_int_equal(result.nviolations, 2);
 }
@@ -90,19 +93,26 @@ static void to_no(struct kc_msg *m)
 static void test_outcomes(void **state)
 {
 	static const struct { struct fault f; const char *says; } rows[] = {
-		{ { .kind = FAULT_EDIT, .edit = to_no }, "SET_MEM_TABLE: expected ok, actual refused: "
+		{ { .kind = FAULT_EDIT, .edit = to_no }, "SET_MEM_TABLE: expected ok, actual "
+		"refused: "
 		  "SET_MEM_TABLE was refused with 0x1" },
-		{ { .kind = FAULT_CLOSE }, "SET_MEM_TABLE: expected ok, actual closed: the back-end closed the "
+		{ { .kind = FAULT_CLOSE }, "SET_MEM_TABLE: expected ok, actual closed: the back-end "
+		"closed the "
 		  "connection" },
-		{ { .kind = FAULT_DIE, .status = EXIT(3) }, "SET_MEM_TABLE: expected ok, actual exited: the "
+		{ { .kind = FAULT_DIE, .status = EXIT(3) }, "SET_MEM_TABLE: expected ok, actual "
+		"exited: the "
 		  "back-end exited with status 3" },
-		{ { .kind = FAULT_DIE, .status = SIGSEGV }, "SET_MEM_TABLE: expected ok, actual died: the "
+		{ { .kind = FAULT_DIE, .status = SIGSEGV }, "SET_MEM_TABLE: expected ok, actual "
+		"died: the "
 		  "back-end was killed by signal 11" },
-		{ { .kind = FAULT_MUTE }, "SET_MEM_TABLE: expected ok, actual timed-out: no answer: nothing is "
+		{ { .kind = FAULT_MUTE }, "SET_MEM_TABLE: expected ok, actual timed-out: no answer: "
+		"nothing is "
 		  "left that could run" },
-		{ { .kind = FAULT_GARBLE }, "SET_MEM_TABLE: expected ok, actual garbled: those bytes are no "
+		{ { .kind = FAULT_GARBLE }, "SET_MEM_TABLE: expected ok, actual garbled: those "
+		"bytes are no "
 		  "message" },
-		{ { .kind = FAULT_EDIT, .edit = to_vring_err }, "SET_MEM_TABLE: expected ok, actual garbled: "
+		{ { .kind = FAULT_EDIT, .edit = to_vring_err },
+		"SET_MEM_TABLE: expected ok, actual garbled: "
 		  "request 5 was answered with SET_VRING_ERR" },
 	};
 
@@ -117,7 +127,8 @@ static void test_outcomes(void **state)
 		    strncmp(result.message, rows[i].says, strlen(rows[i].says)) ||
 		    result.violations[0].line != 5)
 			fail_msg("expected '%s', actual %s '%s' line %u", rows[i].says,
-				 kc_verdict_name(result.verdict), result.message, result.violations[0].line);
+				 kc_verdict_name(result.verdict), result.message,
+				 result.violations[0].line);
 		assert_int_equal(times(trace, "\"step\":6") + times(trace, "GET_VRING_BASE"), 0);
 	}
 }
@@ -137,9 +148,11 @@ static void test_outcomes_that_are_not_the_back_ends(void **state)
 	p = (struct play){ .open_fails = -ECONNREFUSED };
 	fails(&p, QUEUE, CLAUSE, 3, "connecting: expected ok, actual closed");
 	p = (struct play){ 0 };
-	trouble(&p, QUEUE "vmm swap kick 0\nvmm stop 0, swap kick 0\n", "SET_VRING_KICK: queue 0 is not started");
+	trouble(&p, QUEUE "vmm swap kick 0\nvmm stop 0, swap kick 0\n",
+		"SET_VRING_KICK: queue 0 is not started");
 	p = (struct play){ .ref.pf_off = KC_BIT(KC_PF_CONFIG), .device = "blk" };
-	skips(&p, "vmm write config 0 = 1\n", "SET_CONFIG: the protocol feature CONFIG is not negotiated");
+	skips(&p, "vmm write config 0 = 1\n", "SET_CONFIG: the protocol feature CONFIG is not "
+	      "negotiated");
 }
 
 static void test_a_stop_never_hides_a_violation(void **state)
@@ -160,7 +173,8 @@ static void test_a_stop_never_hides_a_violation(void **state)
 	assert_string_equal(result.message, "x.kick:5:10: there is no queue 1");
 	assert_int_equal(result.nviolations, 1);
 	/* a number that could not be told is compared with nothing */
-	errs(&p, "message GET_QUEUE_NUM\nexpect reply, reply u64 = avail_idx\n", "4:15: there is no queue 0");
+	errs(&p, "message GET_QUEUE_NUM\nexpect reply, reply u64 = avail_idx\n",
+	     "4:15: there is no queue 0");
 	assert_int_equal(result.nviolations, 0);
 }
 
@@ -169,7 +183,8 @@ static void test_an_error_of_the_script_has_its_place(void **state)
 	struct play p = { 0 };
 
 	(void)state;
-	errs(&p, QUEUE "driver kick, wait used\ndriver 1 request, kick\n", "5:10: there is no queue 1");
+	errs(&p, QUEUE "driver kick, wait used\ndriver 1 request, kick\n",
+	     "5:10: there is no queue 1");
 	errs(&p, QUEUE "driver kick,   fill foo\n", "4:16: a loopback device knows no 'foo'");
 }
 

@@ -9,7 +9,8 @@ static void needs(struct play *p, const char *word, const char *missing)
 	snprintf(body, sizeof(body), "needs %s\nvmm settle\n", word);
 	play(p, body);
 	if (!missing && result.verdict != KC_PASS)
-		fail_msg("needs %s: expected a pass, actual %s: %s", word, kc_verdict_name(result.verdict),
+		fail_msg("needs %s: expected a pass, actual %s: %s", word,
+			kc_verdict_name(result.verdict),
 			 result.reason);
 	if (missing && (result.verdict != KC_SKIP || strcmp(result.reason, missing)))
 		fail_msg("needs %s: expected '%s', actual %s: %s", word, missing,
@@ -19,12 +20,15 @@ static void needs(struct play *p, const char *word, const char *missing)
 static void test_what_is_there_is_no_reason_to_skip(void **state)
 {
 	static const char *const words[] = {
-		"hostile", "messages", "reconnect", "restart", "writes", "kept-writes", "sim", "config",
-		"reset", "polling", "in-flight", "event_idx", "indirect", "version_1", "flush", "CONFIG",
+		"hostile", "messages", "reconnect", "restart", "writes", "kept-writes", "sim",
+		"config",
+		"reset", "polling", "in-flight", "event_idx", "indirect", "version_1", "flush",
+		"CONFIG",
 		"REPLY_ACK", "no-SHMEM", "event_idx, CONFIG, hostile",
 	};
 	struct play p = {
-		.device = "blk", .messages = true, .caps = KC_CAP_RESTART, .cfg.writes_allowed = true,
+		.device = "blk", .messages = true, .caps = KC_CAP_RESTART,
+			.cfg.writes_allowed = true,
 	};
 
 	(void)state;
@@ -52,7 +56,8 @@ static void test_what_is_missing_is_named(void **state)
 	needs(&p, "kept-writes", "needs storage that keeps what is written");
 	needs(&p, "live", "needs live mode");
 	needs(&p, "polling", "needs a back-end that polls a ring without a kick eventfd");
-	needs(&p, "in-flight", "needs a back-end whose requests are in flight for more than a moment");
+	needs(&p, "in-flight", "needs a back-end whose requests are in flight for more than a "
+	      "moment");
 	needs(&p, "ro", "needs feature ro, which is not offered");
 	needs(&p, "SHMEM", "needs protocol feature SHMEM");
 	needs(&p, "no-STATUS", "needs a back-end without protocol feature STATUS");
@@ -86,7 +91,8 @@ static void test_a_skip_comes_before_the_device_is_touched(void **state)
 	needs(&p, "packed", "needs feature packed, which is not offered");
 	assert_int_equal(times(trace, "SET_FEATURES"), 0);
 	assert_int_equal(times(trace, "SET_OWNER"), 2);		/* and its ack */
-	skips(&p, "needs packed\nsession manual\nvmm settle\nvmm connect\nvmm negotiate\n", "needs feature packed");
+	skips(&p, "needs packed\nsession manual\nvmm settle\nvmm connect\nvmm negotiate\n",
+	      "needs feature packed");
 }
 
 static void test_unknown_words_have_their_place(void **state)
@@ -94,7 +100,8 @@ static void test_unknown_words_have_their_place(void **state)
 	struct play p = { 0 };
 
 	(void)state;
-	errs(&p, "needs event_idx, quickness\nvmm settle\n", "3:18: unknown word 'quickness' after needs");
+	errs(&p, "needs event_idx, quickness\nvmm settle\n", "3:18: unknown word 'quickness' after "
+	     "needs");
 	errs(&p, "needs no-FOO\nvmm settle\n", "3:7: unknown word 'no-FOO' after needs");
 	errs(&p, "needs FOO\nvmm settle\n", "3:7: unknown word 'FOO' after needs");
 	errs(&p, "without sim\nvmm settle\n", "3:9: unknown word 'sim' after without");

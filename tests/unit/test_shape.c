@@ -20,7 +20,8 @@ static int read_words(const char *words, size_t cap)
 	w.script = kc_script_parse("x.kick", NULL, text, 0, &err);
 	if (!w.script)
 		fail_msg("%s", err.msg);
-	ret = kc_world_shape(&w, &w.script->steps[0], &w.script->steps[0].args[0], &shape, own, cap);
+	ret = kc_world_shape(&w, &w.script->steps[0], &w.script->steps[0].args[0], &shape, own,
+		cap);
 	kc_script_free(w.script);
 	return ret;
 }
@@ -96,7 +97,8 @@ static void test_cuts(void **state)
 static void test_places(void **state)
 {
 	static const struct { const char *words; enum kc_place place; } rows[] = {
-		{ "placed anywhere", KC_PLACE_ANY }, { "placed at-region-end", KC_PLACE_REGION_END },
+		{ "placed anywhere", KC_PLACE_ANY }, { "placed at-region-end",
+		KC_PLACE_REGION_END },
 		{ "placed across-regions", KC_PLACE_ACROSS }, { "placed low", KC_PLACE_LOW },
 		{ "placed at-page-end", KC_PLACE_PAGE_END },
 	};
@@ -129,7 +131,8 @@ static void test_errors(void **state)
 		{ "cut", "'cut out at N...' or 'cut in at N...' expected" },
 		{ "cut out 3", "'cut out at N...' or 'cut in at N...' expected" },
 		{ "placed", "placed anywhere, at-region-end, across-regions, low or at-page-end" },
-		{ "placed high", "placed anywhere, at-region-end, across-regions, low or at-page-end" },
+		{ "placed high", "placed anywhere, at-region-end, across-regions, low or "
+		"at-page-end" },
 		{ "indirect after 2", "'after N direct' expected" },
 	};
 
@@ -151,8 +154,10 @@ static void test_in_a_script(void **state)
 
 	(void)state;
 	passes(&p, QUEUE "driver request exactly max descriptors, kick\nexpect 1 used\n");
-	errs(&p, QUEUE "driver kick, request exactly 3\n", "4:14: 'descriptors' expected after 'exactly N'");
-	errs(&p, QUEUE "driver request indirect after x direct\n", "4:8: a number is missing after 'after'");
+	errs(&p, QUEUE "driver kick, request exactly 3\n", "4:14: 'descriptors' expected after "
+	     "'exactly N'");
+	errs(&p, QUEUE "driver request indirect after x direct\n",
+	     "4:8: a number is missing after 'after'");
 	errs(&p, QUEUE "driver request flush\n", "4:8: a loopback device knows no 'flush'");
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The table of the language: every row can be reached, and none stands in the shadow of an earlier one. */
+/* The table of the language: every row can be reached, none is in the shadow of an earlier one. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,7 +23,8 @@ static void speak(const struct kc_verb *v, const struct filling *f, char *text, 
 	int n = snprintf(text, cap, HEAD "%s ", kc_subject_names[v->subject]);
 
 	for (const char *c = v->pattern; *c;) {
-		bool place = !strncmp(c, "<n>", 3) || !strncmp(c, "<w>", 3) || !strncmp(c, "<*>", 3);
+		bool place = !strncmp(c, "<n>", 3) || !strncmp(c, "<w>", 3) || !strncmp(c, "<*>",
+			3);
 		const char *put = c[1] == 'n' ? f->number : c[1] == 'w' ? f->word : rest;
 
 		n += place ? snprintf(text + n, cap - (size_t)n, "%s", put) :
@@ -51,8 +52,10 @@ static void reach(const struct kc_verb *v, const struct filling *f)
 static void test_every_row_is_reached(void **state)
 {
 	static const struct filling fillings[] = {
-		{ "3", "word", "" }, { "0x10", "indirect", "other words = 3" }, { "used_idx + 1", "u64", "" },
-		{ "max", "VIRTIO", "- 1" }, { "7", "desc", "used" }, { "queue_num - 2", "bit", "only 1" },
+		{ "3", "word", "" }, { "0x10", "indirect", "other words = 3" }, { "used_idx + 1",
+		"u64", "" },
+		{ "max", "VIRTIO", "- 1" }, { "7", "desc", "used" }, { "queue_num - 2", "bit",
+		"only 1" },
 	};
 
 	(void)state;
@@ -66,7 +69,8 @@ static void test_every_row_is_reached(void **state)
 static void test_end_is_reached(void **state)
 {
 	struct kc_err err = { "" };
-	struct kc_script *s = kc_script_parse("x.kick", NULL, HEAD "repeat 2\nvmm settle\nend\n", 0, &err);
+	struct kc_script *s = kc_script_parse("x.kick", NULL, HEAD "repeat 2\nvmm settle\nend\n", 0,
+		&err);
 
 	(void)state;
 	assert_non_null(s);
@@ -83,7 +87,8 @@ static void test_every_row_does_something_and_says_what(void **state)
 		assert_true(strlen(kc_verbs[i].doc) > 0);
 		for (unsigned k = 0; k < i; k++)
 			if (kc_verbs[k].run == kc_verbs[i].run)
-				fail_msg("'%s' and '%s' do the same", kc_verbs[k].pattern, kc_verbs[i].pattern);
+				fail_msg("'%s' and '%s' do the same", kc_verbs[k].pattern,
+					kc_verbs[i].pattern);
 	}
 }
 
@@ -110,7 +115,8 @@ static void test_who_begins_or_ends_a_connection(void **state)
 		bool listed = false;
 
 		for (unsigned k = 0; k < sizeof(names) / sizeof(*names); k++)
-			listed |= kc_verbs[i].subject == KC_SUBJ_VMM && !strcmp(kc_verbs[i].pattern, names[k]);
+			listed |= kc_verbs[i].subject == KC_SUBJ_VMM && !strcmp(kc_verbs[i].pattern,
+				names[k]);
 		assert_int_equal(kc_verb_connects(&kc_verbs[i]), listed);
 		n += listed;
 	}

@@ -18,14 +18,17 @@ static void test_sim_proves_that_nothing_comes(void **state)
 	struct play p = { .frozen = true };
 
 	(void)state;
-	fails(&p, UNASKED, CLAUSE, 5, "used entry 1 of 1 on queue 0 has not come, and nothing can run any more: "
+	fails(&p, UNASKED, CLAUSE, 5, "used entry 1 of 1 on queue 0 has not come, and nothing can "
+	      "run any more: "
 	      "it never will");
 	/* what the oracle has proved is not said twice */
 	fails(&p, ASK, "VU-RING-STATE-04", 5, "nothing can run any more");
 	p.on_step = spin;
-	fails(&p, UNASKED, CLAUSE, 5, "has not come, and the back-end keeps running without getting there");
+	fails(&p, UNASKED, CLAUSE, 5, "has not come, and the back-end keeps running without getting "
+	      "there");
 	p = (struct play){ .frozen = true };
-	warns(&p, "queue 0 split size 8 unkicked\ndriver request\nexpect 1 used [" MILD "]\n", MILD, 5,
+	warns(&p, "queue 0 split size 8 unkicked\ndriver request\nexpect 1 used [" MILD "]\n", MILD,
+	      5,
 	      "has not come");
 }
 
@@ -34,7 +37,8 @@ static void test_live_fails_nobody_by_a_deadline(void **state)
 	struct play p = { .mode = KC_MODE_LIVE, .frozen = true, .cfg.timeout_ns = PLAY_MS };
 
 	(void)state;
-	undecided(&p, ASK, "used entry 1 of 1 on queue 0 has not come, and nothing proves that it never will");
+	undecided(&p, ASK, "used entry 1 of 1 on queue 0 has not come, and nothing proves that it "
+		  "never will");
 	assert_int_equal(result.nviolations, 0);
 	/* the rings were stopped, to see more */
 	assert_int_equal(times(trace, "\"queue-stop\""), 1);
@@ -46,7 +50,7 @@ static void test_live_fails_nobody_by_a_deadline(void **state)
 static void test_what_the_oracle_can_prove_it_proves(void **state)
 {
 	struct play p = {
-		.faults = { { KC_VU_SET_VRING_CALL, FAULT_MUTE } },
+		.faults = { { .on = KC_VU_SET_VRING_CALL, .kind = FAULT_MUTE } },
 		.cfg.timeout_ns = PLAY_MS,
 	};
 
@@ -66,10 +70,12 @@ static void test_a_loss_ends_a_wait(void **state)
 	struct play p = { .frozen = true, .cut_at = 5 };
 
 	(void)state;
-	fails(&p, ASK, CLAUSE, 5, "expected used entry 1 of 1 on queue 0, actual: it closed the connection");
+	fails(&p, ASK, CLAUSE, 5, "expected used entry 1 of 1 on queue 0, actual: it closed the "
+	      "connection");
 	warns(&p, QUEUE "driver request, kick\nexpect 1 used [" MILD "]\n", MILD, 5, "closed");
 	p.cut_status = SIGABRT;
-	fails(&p, ASK, CLAUSE, 5, "expected used entry 1 of 1 on queue 0, actual: it died of SIGABRT");
+	fails(&p, ASK, CLAUSE, 5, "expected used entry 1 of 1 on queue 0, actual: it died of "
+	      "SIGABRT");
 	/* who has allowed a close before, allows it in a wait, but no crash */
 	p.cut_at = 6;
 	fails(&p, QUEUE "expect alive or closed\ndriver request, kick\nexpect 1 used\n", CLAUSE, 6,
@@ -92,7 +98,8 @@ static void test_an_early_answer_is_kept_for_its_line(void **state)
 	struct play p = { 0 };
 
 	(void)state;
-	passes(&p, QUEUE "message GET_QUEUE_NUM\ndriver request, kick\nexpect 1 used\nexpect reply, reply u64 = 4\n");
+	passes(&p, QUEUE "message GET_QUEUE_NUM\ndriver request, kick\nexpect 1 used\n"
+	       "expect reply, reply u64 = 4\n");
 	passes(&p, "message GET_QUEUE_NUM\nmessage GET_FEATURES\nvmm settle\n"
 	       "expect reply to GET_QUEUE_NUM, reply to GET_FEATURES\n");
 }
@@ -102,13 +109,15 @@ static void test_more_messages_than_anybody_keeps(void **state)
 	struct play p = { 0 };
 
 	(void)state;
-	passes(&p, "repeat 40\nmessage GET_QUEUE_NUM\nend\nvmm settle\nrepeat 32\nexpect reply, reply u64 = 4\nend\n"
+	passes(&p, "repeat 40\nmessage GET_QUEUE_NUM\nend\nvmm settle\nrepeat 32\n"
+	       "expect reply, reply u64 = 4\nend\n"
 	       "expect alive\n");
 }
 
 static void test_garbage_that_nobody_waits_for_is_a_violation(void **state)
 {
-	struct play p = { .faults = { { KC_VU_GET_QUEUE_NUM, FAULT_GARBLE, .skip = 1 } } };
+	struct play p = { .faults = { { .on = KC_VU_GET_QUEUE_NUM, .kind = FAULT_GARBLE,
+		.skip = 1 } } };
 
 	(void)state;
 	fails(&p, QUEUE "message GET_QUEUE_NUM\nvmm settle\ndriver request, kick\n", "VU-HDR-01", 5,

@@ -60,7 +60,8 @@ static void test_a_checkpoint_is_the_end_of_a_line(void **state)
 	struct play p = { 0 };
 
 	(void)state;
-	passes(&p, QUEUE "driver 2 requests, kick\nexpect 2 used, 2 used\nexpect nothing used, 0 used\n");
+	passes(&p, QUEUE "driver 2 requests, kick\nexpect 2 used, 2 used\n"
+	       "expect nothing used, 0 used\n");
 	passes(&p, QUEUE "driver 2 requests, kick, wait used\nexpect 0 used\n");
 	fails(&p, QUEUE "driver 2 requests, kick\nvmm settle\nexpect 2 used, 1 used\n", CLAUSE, 6,
 	      "expected 1 used, actual 2");
@@ -72,14 +73,18 @@ static void test_a_restart_resets_the_marks(void **state)
 	struct play p = { 0 };
 
 	(void)state;
-	passes(&p, QUEUE SERVED "driver arm calls, request, kick\nexpect 1 used, call\nvmm stop 0, start 0\n"
+	passes(&p, QUEUE SERVED "driver arm calls, request, kick\nexpect 1 used, call\n"
+	       "vmm stop 0, start 0\n"
 	       "expect no call, no call due\n");
 	passes(&p, QUEUE "driver request, kick, wait used\ndriver arm calls, request, kick\n"
 	       "expect 1 used, call due\nvmm stop 0, start 0\n"
-	       "driver request, kick, wait used\ndriver arm calls, request, kick\nexpect 1 used, call due\n");
-	passes(&p, QUEUE SERVED "vmm stop 0\nqueue 0 split size 4 from 9\nexpect nothing used, no call\n");
+	       "driver request, kick, wait used\ndriver arm calls, request, kick\n"
+	       "expect 1 used, call due\n");
+	passes(&p, QUEUE SERVED "vmm stop 0\nqueue 0 split size 4 from 9\n"
+	       "expect nothing used, no call\n");
 	passes(&p, "queue 0 split size 8 from 9 later\nexpect nothing used\n");
-	passes(&p, QUEUE SERVED "vmm stop 0\nqueue 0 split size 4 from 9 later\nexpect nothing used\n");
+	passes(&p, QUEUE SERVED "vmm stop 0\nqueue 0 split size 4 from 9 later\n"
+	       "expect nothing used\n");
 }
 
 static void test_a_loss_between_lines_is_a_violation(void **state)
@@ -98,9 +103,10 @@ static void test_a_loss_at_the_end_is_a_violation(void **state)
 
 	(void)state;
 	fails(&p, QUEUE "vmm settle\n", CLAUSE, 4, STAY);
-	p = (struct play){ .faults = { { KC_VU_GET_VRING_BASE, FAULT_LATER } } };
+	p = (struct play){ .faults = { { .on = KC_VU_GET_VRING_BASE, .kind = FAULT_LATER } } };
 	fails(&p, QUEUE SERVED, CLAUSE, 5, STAY);
-	p = (struct play){ .faults = { { KC_VU_GET_VRING_BASE, FAULT_DIE, .status = SIGABRT } } };
+	p = (struct play){ .faults = { { .on = KC_VU_GET_VRING_BASE, .kind = FAULT_DIE,
+		.status = SIGABRT } } };
 	play(&p, QUEUE SERVED);
 	assert_int_equal(result.verdict, KC_FAIL);
 	assert_non_null(strstr(result.message, "killed by signal 6"));
@@ -108,7 +114,7 @@ static void test_a_loss_at_the_end_is_a_violation(void **state)
 
 static void test_an_allowed_loss_at_the_end_is_judged_too(void **state)
 {
-	struct play p = { .faults = { { KC_VU_GET_VRING_BASE, FAULT_LATER } } };
+	struct play p = { .faults = { { .on = KC_VU_GET_VRING_BASE, .kind = FAULT_LATER } } };
 
 	(void)state;
 	passes(&p, "needs hostile\n" QUEUE SERVED);
@@ -151,7 +157,8 @@ static void test_dying_of_a_disconnection_is_a_violation(void **state)
 	struct play p = { .dies_of_close = SIGSEGV };
 
 	(void)state;
-	fails(&p, QUEUE SERVED, CLAUSE, 5, "expected the back-end to survive the end of its connection, "
+	fails(&p, QUEUE SERVED, CLAUSE, 5, "expected the back-end to survive the end of its "
+	      "connection, "
 	      "actual: it died of SIGSEGV");
 	assert_non_null(result.detail);
 	fails(&p, "vmm settle\nvmm disconnect\nvmm session\n", CLAUSE, 4, "to survive the end");
@@ -168,7 +175,8 @@ static void test_a_refused_request_is_a_violation_where_nobody_claims_it(void **
 	struct play p = { .device = "blk" };
 
 	(void)state;
-	fails(&p, QUEUE "driver request type 77, kick\nexpect 1 used\n", kc_port_blk.payload_clause, 5,
+	fails(&p, QUEUE "driver request type 77, kick\nexpect 1 used\n", kc_port_blk.payload_clause,
+	      5,
 	      "expected status OK, actual UNSUPP");
 	fails(&p, QUEUE "driver request type 77, kick, wait used\n", kc_port_blk.payload_clause, 4,
 	      "expected status OK, actual UNSUPP");

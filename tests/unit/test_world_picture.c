@@ -10,7 +10,8 @@ static const char *part(const char *from)
 	const char *c = result.detail ? strstr(result.detail, from) : NULL;
 
 	if (!c)
-		fail_msg("the picture has no '%s':\n%s", from, result.detail ? result.detail : "(none)");
+		fail_msg("the picture has no '%s':\n%s", from,
+			result.detail ? result.detail : "(none)");
 	return c;
 }
 
@@ -73,7 +74,8 @@ static void test_few_of_a_thing_are_all_of_it(void **state)
 	assert_int_equal(result.verdict, KC_FAIL);
 	assert_null(strstr(result.detail, "messages"));
 	part("events (the last 1)\n");
-	p = (struct play){ .faults = { { KC_VU_GET_PROTOCOL_FEATURES, FAULT_CLOSE } } };
+	p = (struct play){ .faults = { { .on = KC_VU_GET_PROTOCOL_FEATURES,
+		.kind = FAULT_CLOSE } } };
 	play(&p, QUEUE);
 	assert_int_equal(indented(part("messages (the last 16)\n")), 3);
 }

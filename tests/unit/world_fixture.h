@@ -4,8 +4,8 @@
 
 /*
  * Plays a script against the reference behind a thin wrapper that can fail exactly: it cuts the
- * connection at a message, dies, swallows, garbles or changes an answer, stands still. Everything is
- * in this process, in live mode too, where the reference is stepped by whoever looks for its answers.
+ * connection at a message, dies, swallows, garbles or changes an answer, stands still. All of it is
+ * in this process, in live mode too: there the reference is stepped by whoever looks for answers.
  *
  * Hooks of the wrapper may run in a coroutine, so they never assert: they note what they saw.
  */
@@ -24,7 +24,7 @@
 #include <harness/language/verbs.h>
 #include <harness/world/world.h>
 
-/* The two lines before a script's own: its first line is line 3. CLAUSE is a MUST, MILD a SHOULD. */
+/* Two lines before a script's own: its first line is line 3. CLAUSE is a MUST, MILD a SHOULD. */
 #define CLAUSE		"VQ-SPLIT-USED-02"
 #define MILD		"VQ-SPLIT-UNS-DEV-06"
 #define PLAY_HEAD	"title t\nclause " CLAUSE "\n"
@@ -35,12 +35,10 @@
 enum fault_kind {
 	FAULT_NONE,
 	FAULT_CLOSE,			/* the connection ends instead of an answer */
-	FAULT_DIE,			/* likewise, and the process has ended with wait status `status` */
+	FAULT_DIE,			/* likewise, and the process has ended, with `status` */
 	FAULT_MUTE,			/* nothing comes of it */
 	FAULT_GARBLE,			/* its answer is no message */
 	FAULT_EDIT,			/* the answer goes through edit */
-	FAULT_TWICE,			/* the answer comes twice */
-	FAULT_EXTRA,			/* behind the answer comes a message that edit makes */
 	FAULT_LATER,			/* the connection ends behind the answer */
 };
 
@@ -48,7 +46,7 @@ struct fault {
 	uint32_t on;			/* request */
 	enum fault_kind kind;
 	unsigned skip;			/* so many times it goes right before, and always after */
-	int status;
+	int status;			/* as of wait(2) */
 	void (*edit)(struct kc_msg *m);
 	unsigned seen;
 };
@@ -80,9 +78,10 @@ struct play {
 };
 
 static struct kc_result result;		/* of the last play */
-static char *trace, sent[8192];		/* its events; its raw bytes in hexadecimal, a write a line */
+static char *trace;			/* its events */
+static char sent[8192];			/* its raw bytes in hexadecimal, a write a line */
 
-/* --- The wrapper -------------------------------------------------------------------------------- */
+/* --- The wrapper ------------------------------------------------------------------------------ */
 
 static inline struct play *play_of(struct kc_backend *be)
 {
@@ -135,9 +134,12 @@ static inline void wrap_close(struct kc_backend *be)
 
 static inline struct fault *wrap_fault(struct play *p, uint32_t id)
 {
-	for (unsigned i = 0; i < sizeof(p->faults) / sizeof(*p->faults); i++)
-		if (p->faults[i].on == id && p->faults[i].kind && p->faults[i].seen++ == p->faults[i].skip)
-			return &p->faults[i];
+	for (unsigned i = 0; i < sizeof(p->faults) / sizeof(*p->faults); i++) {
+		struct fault *f = &p->faults[i];
+
+		if (f->kind && f->on == id && f->seen++ == f->skip)
+			return f;
+	}
 	return NULL;
 }
 
@@ -184,7 +186,6 @@ static inline int wrap_before(struct kc_backend *be, const struct fault *f)
 
 static inline void wrap_after(struct kc_backend *be, const struct fault *f)
 {
-	struct kc_event extra = { .kind = KC_EV_MESSAGE };
 	struct play *p = play_of(be);
 
 	if (!f)
@@ -192,16 +193,6 @@ static inline void wrap_after(struct kc_backend *be, const struct fault *f)
 	wrap_pull(p);
 	if (f->kind == FAULT_EDIT && p->nqueue)
 		f->edit(&p->queue[p->nqueue - 1].msg);
-	if (f->kind == FAULT_TWICE && p->nqueue)
-		wrap_push(p, &p->queue[p->nqueue - 1]);
-	if (f->kind == FAULT_EXTRA) {
-		kc_msg_init(&extra.msg, KC_VU_SET_OWNER);
-		extra.msg.flags = KC_VU_VERSION | KC_VU_REPLY;
-		extra.msg.payload = KC_PL_U64;
-		if (f->edit)
-			f->edit(&extra.msg);
-		wrap_push(p, &extra);
-	}
 	if (f->kind == FAULT_LATER)
 		wrap_cut(be);
 }
@@ -338,7 +329,7 @@ static inline struct kc_backend *wrap_new(struct play *p)
 	return be;
 }
 
-/* --- Playing ------------------------------------------------------------------------------------ */
+/* --- Playing ---------------------------------------------------------------------------------- */
 
 static inline int play_teardown(void **state)
 {
@@ -401,7 +392,8 @@ static inline void play_wrong(const char *body, const char *expected, const char
 		    kc_verdict_name(result.verdict), result.message ? result.message : "",
 		    result.reason ? result.reason : "");
 	for (unsigned i = 0; i < result.nviolations; i++)
-		print_error("  %s line %u: %s\n", result.violations[i].clause, result.violations[i].line,
+		print_error("  %s line %u: %s\n", result.violations[i].clause,
+			result.violations[i].line,
 			    result.violations[i].message);
 	_fail(file, line);
 }
@@ -413,7 +405,8 @@ static inline void play_passes(struct play *p, const char *body, const char *fil
 		play_wrong(body, "a pass", file, line);
 }
 
-static inline void play_violates(struct play *p, enum kc_verdict v, const char *body, const char *clause,
+static inline void play_violates(struct play *p, enum kc_verdict v, const char *body,
+	const char *clause,
 				 unsigned at, const char *says, const char *file, int line)
 {
 	char expected[300];
@@ -421,9 +414,11 @@ static inline void play_violates(struct play *p, enum kc_verdict v, const char *
 
 	play(p, body);
 	for (unsigned i = 0; i < result.nviolations && !found; i++)
-		found = !strcmp(result.violations[i].clause, clause) && result.violations[i].line == at &&
+		found = !strcmp(result.violations[i].clause,
+			clause) && result.violations[i].line == at &&
 			strstr(result.violations[i].message, says);
-	snprintf(expected, sizeof(expected), "%s: %s at line %u: %s", kc_verdict_name(v), clause, at, says);
+	snprintf(expected, sizeof(expected), "%s: %s at line %u: %s", kc_verdict_name(v), clause,
+		at, says);
 	if (!found || result.verdict != v || result.nviolations != 1)
 		play_wrong(body, expected, file, line);
 }
@@ -445,7 +440,8 @@ static inline void play_stops(struct play *p, enum kc_verdict v, const char *bod
 			      const char *file, int line)
 {
 	play(p, body);
-	if (result.verdict != v || result.script_error || !result.reason || !strstr(result.reason, says))
+	if (result.verdict != v || result.script_error || !result.reason || !strstr(result.reason,
+		says))
 		play_wrong(body, says, file, line);
 }
 
@@ -456,7 +452,8 @@ static inline void play_stops(struct play *p, enum kc_verdict v, const char *bod
 	play_violates(p, KC_WARN, body, clause, at, says, __FILE__, __LINE__)
 #define errs(p, body, says)		play_errs(p, body, says, __FILE__, __LINE__)
 #define skips(p, body, says)		play_stops(p, KC_SKIP, body, says, __FILE__, __LINE__)
-#define undecided(p, body, says)	play_stops(p, KC_INCONCLUSIVE, body, says, __FILE__, __LINE__)
+#define undecided(p, body, says) \
+	play_stops(p, KC_INCONCLUSIVE, body, says, __FILE__, __LINE__)
 #define trouble(p, body, says)		play_stops(p, KC_ERROR, body, says, __FILE__, __LINE__)
 
 #endif
