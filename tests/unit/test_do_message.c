@@ -230,7 +230,7 @@ static void test_a_gone_connection_is_noticed(void **state)
 	(void)state;
 	passes(&p, "needs messages\nvmm settle\nvmm settle\nexpect closed\n");
 	p.cut_at = 0;
-	p.faults[0] = (struct fault){ KC_VU_GET_QUEUE_NUM, FAULT_CLOSE, .skip = 1 };
+	p.faults[0] = (struct fault){ .on = KC_VU_GET_QUEUE_NUM, .kind = FAULT_CLOSE, .skip = 1 };
 	passes(&p, "message GET_QUEUE_NUM\nexpect closed\n");
 	p.messages = false;
 	passes(&p, "message GET_QUEUE_NUM\nexpect closed\n");

@@ -137,7 +137,7 @@ static void test_outcomes_that_are_not_the_back_ends(void **state)
 {
 	struct play p = {
 		.mode = KC_MODE_LIVE, .cfg.timeout_ns = PLAY_MS,
-		.faults = { { KC_VU_SET_MEM_TABLE, FAULT_MUTE } },
+		.faults = { { .on = KC_VU_SET_MEM_TABLE, .kind = FAULT_MUTE } },
 	};
 
 	(void)state;
