@@ -271,7 +271,8 @@ KC_VERB(expect_no_reply)
 	kc_msg_init(&m, KC_VU_GET_FEATURES);
 	ret = w->lost ? -EPIPE : w->cfg.be->ops->submit(w->cfg.be, &m);
 	if (ret && ret != -EPIPE)
-		return kc_world_outcome(w, ret == -ETIMEDOUT ? KC_OUT_TIMED_OUT : KC_OUT_FAULT, "GET_FEATURES");
+		return kc_world_outcome(w, ret == -ETIMEDOUT ? KC_OUT_TIMED_OUT : KC_OUT_FAULT,
+					"GET_FEATURES");
 	if (!ret)
 		kc_world_watch_message(w, &m, true);
 	o = ret ? KC_OUT_CLOSED : kc_world_receive(w, &reply, &err);
