@@ -3,8 +3,8 @@
  * The reference back-end: creation, session, and the choice of the next piece of work.
  *
  * Four layers, each knowing only the one below: requests (ref_control.c) act on rings (ref_ring.c),
- * rings know their format (ref_split.c), the format knows memory (ref_mem.c). Devices (ref_blk.c,
- * ref_loopback.c) see chains of bytes (ref_iov.c) and nothing of rings. It is single-threaded and
+ * rings know their layout (ref_split.c, ref_chain.c), the layout
+ * knows memory (ref_mem.c). Devices (ref_blk.c, ref_loopback.c) see chains of bytes (ref_iov.c) and nothing of rings. It is single-threaded and
  * never blocks, but for a block device's file.
  */
 #include <errno.h>
@@ -52,7 +52,7 @@ static int ref_init(struct kc_ref *r, const struct kc_ref_config *config, struct
 		r->features_offered |= d->features(r, config->features_off);
 	r->pf_offered = protocol_features & ~config->pf_off;
 	for (unsigned qi = 0; qi < r->nqueues; qi++)
-		r->rings[qi] = (struct kc_ref_ring){ .ref = r, .qi = qi };
+		kc_ref_ring_init(&r->rings[qi], r, qi);
 	return 0;
 }
 
@@ -83,8 +83,15 @@ void kc_ref_reset_device(struct kc_ref *r)
 		r->device->reset(r);
 }
 
+void kc_ref_publish(struct kc_ref *r)
+{
+	for (unsigned qi = 0; qi < r->nqueues; qi++)
+		kc_ref_ring_publish(&r->rings[qi]);
+}
+
 void kc_ref_reset_session(struct kc_ref *r)
 {
+	kc_ref_publish(r);	/* the next session must not carry it out again */
 	kc_ref_reset_device(r);
 	r->pf = 0;
 	kc_ref_mem_fini(&r->mem);

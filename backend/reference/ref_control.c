@@ -156,31 +156,30 @@ static enum kc_ref_answer rem_mem_reg(struct call *c)
 
 static enum kc_ref_answer set_vring_num(struct call *c)
 {
-	uint32_t n = c->req->state.num;
-
-	if (n == 0 || n > KC_SPLIT_SIZE_MAX || (n & (n - 1)))
-		return REFUSE(c, "a ring of %u entries: not a power of two up to 32768", n);
+	if (kc_ref_ring_format(c->ring)->check_size(c->req->state.num, c->err))
+		return KC_REF_REFUSED;
 	if (c->ring->started)
 		return REFUSE(c, "the size of a started ring");
-	c->ring->size = n;
+	c->ring->size = c->req->state.num;
 	return KC_REF_DONE;
 }
 
 static enum kc_ref_answer set_vring_base(struct call *c)
 {
-	if (c->req->state.num > 0xffff)
-		return REFUSE(c, "a base of more than 16 bits");
 	if (c->ring->started)
 		return REFUSE(c, "the base of a started ring");
-	c->ring->avail_idx = (uint16_t)c->req->state.num;
+	if (kc_ref_ring_format(c->ring)->set_base(c->ring, c->req->state.num, c->err))
+		return KC_REF_REFUSED;
 	return KC_REF_DONE;
 }
 
 static enum kc_ref_answer get_vring_base(struct call *c)
 {
+	const struct kc_ref_format *f = kc_ref_ring_format(c->ring);
+
 	kc_ref_ring_stop(c->ring);
 	c->reply->state.index = c->ring->qi;
-	c->reply->state.num = c->ring->avail_idx;
+	c->reply->state.num = f->base(c->ring);
 	return answer(c, KC_PL_STATE);
 }
 
@@ -420,6 +419,7 @@ enum kc_ref_answer kc_ref_request(struct kc_ref *r, struct kc_msg *req, struct k
 	enum kc_ref_answer a;
 
 	kc_msg_init(reply, req->id);
+	kc_ref_publish(r);
 	a = carry_out(&c);
 	if (a == KC_REF_REFUSED && c.row && c.row->reply_rule == KC_REPLY_OWN)
 		return refuse_by_reply(&c);

@@ -76,22 +76,97 @@ uint64_t kc_ref_cursor_write(struct kc_ref_cursor *c, const void *buf, uint64_t 
 uint64_t kc_ref_cursor_fill(struct kc_ref_cursor *c, uint8_t byte, uint64_t n);
 uint64_t kc_ref_cursor_copy(struct kc_ref_cursor *to, struct kc_ref_cursor *from, uint64_t n);
 
-/* ---- ref_split.c: the format of a split ring ---- */
+/* ---- ref_chain.c: what both layouts ask of a chain ---- */
 
 /* One request as the device sees it. */
 struct kc_ref_chain {
-	uint16_t head;
+	uint16_t id;			/* what goes back; split: the head, packed: the buffer id */
+	uint32_t slots;			/* of the ring; split: 1, packed: one a descriptor */
 	struct kc_ref_sg out;		/* device-readable */
 	struct kc_ref_sg in;		/* device-writable */
 };
 
+/* A chain being read, descriptor by descriptor. What is wrong is told by a constant text. */
+struct kc_ref_walk {
+	const struct kc_ref *ref;
+	struct kc_ref_chain *chain;
+	uint32_t limit;			/* buffers that it may have */
+	uint32_t buffers;		/* so far */
+	uint64_t bytes;
+	bool writable_seen;
+};
+
+/* Empties the chain, too. */
+void kc_ref_walk_begin(struct kc_ref_walk *w, const struct kc_ref *ref, struct kc_ref_chain *chain,
+		       uint32_t limit);
+/* One more buffer. NULL, or what is wrong. */
+const char *kc_ref_walk_buffer(struct kc_ref_walk *w, uint64_t gpa, uint32_t len, bool write);
+/* Checks a descriptor with INDIRECT set. NULL: its table may be read; or what is wrong. */
+const char *kc_ref_walk_table(const struct kc_ref_walk *w, uint64_t gpa, uint32_t len,
+			      uint16_t flags, uint32_t entries_max);
+
+/* ---- ref_split.c, ref_packed.c: the two layouts ---- */
+
+struct kc_ref_ring;
+
 struct kc_ref_vring_addr {
-	uint64_t desc, avail, used;	/* uva */
+	uint64_t desc, avail, used;	/* uva; packed: ring, driver area, device area */
 };
 
 /* The three parts in this process. */
 struct kc_ref_vring {
 	uint8_t *desc, *avail, *used;
+};
+
+struct kc_ref_part {
+	const char *name;
+	uint64_t (*bytes)(uint32_t size);
+	uint32_t align;
+};
+
+/* Chains that were carried out and of which the driver does not know yet: one, or with IN_ORDER
+ * several, all but the last written as far as they can be. */
+struct kc_ref_batch {
+	uint32_t chains, slots;
+	uint16_t id;			/* of the last one */
+	uint32_t len;			/* of the last one: bytes written */
+};
+
+/* A layout, between start and stop of a ring but for the first two and the base. */
+struct kc_ref_format {
+	struct kc_ref_part desc, avail, used;
+	/* 0, or -EINVAL with a sentence: no such ring can be. */
+	int (*check_size)(uint32_t size, struct kc_err *err);
+	/* The position in the encoding of SET_VRING_BASE. set_base: 0, or -EINVAL with a sentence. */
+	uint32_t (*base)(const struct kc_ref_ring *ring);
+	int (*set_base)(struct kc_ref_ring *ring, uint32_t base, struct kc_err *err);
+	/* ring->at is new: takes up the rest of the position. 0, or -EINVAL with a sentence. */
+	int (*start)(struct kc_ref_ring *ring, struct kc_err *err);
+	/* Takes the next chain: 1, 0 there is none, -EPROTO: malformed, *why says how; the ring is
+	 * as before. */
+	int (*fetch)(struct kc_ref_ring *ring, struct kc_ref_chain *chain, const char **why);
+	/* Publishes a batch by one used entry. */
+	void (*complete)(struct kc_ref_ring *ring, const struct kc_ref_batch *b);
+	/* After complete: does the driver want a call? */
+	bool (*call_due)(struct kc_ref_ring *ring);
+	/* Kicks are of no use while we work. */
+	void (*work)(struct kc_ref_ring *ring);
+	/* Asks for a kick at the next chain; true if one came meanwhile, and no kick is to be
+	 * expected. */
+	bool (*rest)(struct kc_ref_ring *ring);
+	/* Is there a chain that was not fetched yet? */
+	bool (*pending)(const struct kc_ref_ring *ring);
+	/* Leaves the suppression field as an idle ring has it. */
+	void (*leave)(struct kc_ref_ring *ring);
+};
+
+extern const struct kc_ref_format kc_ref_split;
+
+/* Positions outlive a stop. */
+struct kc_ref_split_pos {
+	uint16_t avail_idx;		/* next entry to fetch */
+	uint16_t used_idx;		/* next entry to write */
+	uint16_t signalled_used;	/* used_idx at the last notification decision */
 };
 
 struct kc_ref_ring {
@@ -112,41 +187,24 @@ struct kc_ref_ring {
 	bool look;			/* there may be something to do */
 
 	/* Position. */
+	const struct kc_ref_format *format;	/* since the start */
 	struct kc_ref_vring at;		/* valid while started and not broken */
-	uint16_t avail_idx;		/* next entry to fetch; outlives a stop */
-	uint16_t used_idx;		/* next entry to write */
-	uint16_t signalled_used;	/* used_idx at the last notification decision */
-	bool signalled_used_valid;
-	bool no_notify;			/* used->flags asks for no kicks */
+	struct kc_ref_split_pos split;
+	bool signalled_valid;		/* a notification was decided about since the start */
+	bool no_notify;			/* the driver was asked for no kicks */
+	struct kc_ref_batch held;	/* not told yet; never across a request */
 };
-
-/* Host addresses of a ring's parts. -EINVAL with a sentence: misaligned, or not in one region. */
-int kc_ref_split_translate(const struct kc_ref_mem *m, const struct kc_ref_vring_addr *addr,
-			   uint32_t size, struct kc_ref_vring *at, struct kc_err *err);
-/* Takes the next chain off the avail ring: 1, 0 there is none, -EPROTO: malformed, *why says how;
- * the ring is as before. */
-int kc_ref_split_fetch(struct kc_ref_ring *ring, struct kc_ref_chain *chain, const char **why);
-/* Writes one used entry and publishes it. */
-void kc_ref_split_complete(struct kc_ref_ring *ring, uint16_t head, uint32_t len);
-/* After kc_ref_split_complete: does the driver want a call? */
-bool kc_ref_split_call_due(struct kc_ref_ring *ring);
-/* Kicks are of no use while we work. */
-void kc_ref_split_work(struct kc_ref_ring *ring);
-/* Asks for a kick at the next entry; true if one came meanwhile, and no kick is to be expected. */
-bool kc_ref_split_rest(struct kc_ref_ring *ring);
-/* Is there an entry that was not fetched yet? */
-bool kc_ref_split_pending(const struct kc_ref_ring *ring);
-uint16_t kc_ref_split_used_idx(const struct kc_ref_ring *ring);
-/* Leaves the suppression field as an idle ring has it. */
-void kc_ref_split_leave(struct kc_ref_ring *ring);
 
 /* ---- ref_ring.c: the life of a ring ---- */
 
+void kc_ref_ring_init(struct kc_ref_ring *ring, struct kc_ref *ref, unsigned qi);
 /* Back to stopped, disabled, nothing set. */
 void kc_ref_ring_reset(struct kc_ref_ring *ring);
+/* The layout it has; of a stopped ring, the one that it would start with. */
+const struct kc_ref_format *kc_ref_ring_format(const struct kc_ref_ring *ring);
 /* Is it processed? */
 bool kc_ref_ring_active(const struct kc_ref_ring *ring);
-/* Starts from ring->avail_idx with the kick (taken; NULL: polled), or refuses: -EINVAL and err. */
+/* Starts from its position with the kick (taken; NULL: polled), or refuses: -EINVAL and err. */
 int kc_ref_ring_start(struct kc_ref_ring *ring, struct kc_evfd *kick, struct kc_err *err);
 void kc_ref_ring_stop(struct kc_ref_ring *ring);
 void kc_ref_ring_enable(struct kc_ref_ring *ring, bool on);
@@ -165,6 +223,8 @@ void kc_ref_ring_event_idx_changed(struct kc_ref_ring *ring);
 bool kc_ref_ring_due(struct kc_ref_ring *ring);
 /* At most one chain. */
 void kc_ref_ring_serve(struct kc_ref_ring *ring);
+/* Tells the driver of what was held back (IN_ORDER). */
+void kc_ref_ring_publish(struct kc_ref_ring *ring);
 
 /* ---- devices ---- */
 
@@ -226,6 +286,8 @@ static inline bool kc_ref_has_pf(const struct kc_ref *r, unsigned pf)
 	return r->pf & KC_BIT(pf);
 }
 
+/* No ring holds anything back any more. */
+void kc_ref_publish(struct kc_ref *r);
 /* Takes over an offered set of features, also while rings run. */
 void kc_ref_set_features(struct kc_ref *r, uint64_t features);
 void kc_ref_set_status(struct kc_ref *r, uint8_t status);

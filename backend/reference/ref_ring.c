@@ -26,12 +26,26 @@ static void replace(struct kc_evfd **slot, struct kc_evfd *e)
 	*slot = e;
 }
 
+void kc_ref_ring_init(struct kc_ref_ring *ring, struct kc_ref *ref, unsigned qi)
+{
+	*ring = (struct kc_ref_ring){
+		.ref = ref, .qi = qi,
+	};
+}
+
 void kc_ref_ring_reset(struct kc_ref_ring *ring)
 {
 	replace(&ring->kick, NULL);
 	replace(&ring->call, NULL);
 	replace(&ring->err, NULL);
-	*ring = (struct kc_ref_ring){ .ref = ring->ref, .qi = ring->qi };
+	kc_ref_ring_init(ring, ring->ref, ring->qi);
+}
+
+const struct kc_ref_format *kc_ref_ring_format(const struct kc_ref_ring *ring)
+{
+	if (ring->started)
+		return ring->format;
+	return &kc_ref_split;
 }
 
 /* With STATUS negotiated the driver says when it is ready (VIRTIO-STATUS-DEV-01); else a started
@@ -68,22 +82,63 @@ static void ring_error(struct kc_ref_ring *ring, const char *why)
 		kc_evfd_signal(ring->err, 1);
 }
 
-int kc_ref_ring_start(struct kc_ref_ring *ring, struct kc_evfd *kick, struct kc_err *err)
+/* The part at uva as a whole inside one region (a ring is one array to the device), aligned in the
+ * front-end's address space as well as in ours, where atomics need it. */
+static void *ring_part(const struct kc_ref_mem *m, uint64_t uva, uint64_t bytes, uint64_t align)
 {
+	void *host = kc_ref_mem_uva(m, uva, bytes);
+
+	return ((uva | (uintptr_t)host) & (align - 1)) ? NULL : host;
+}
+
+/* Host addresses of the ring's parts. -EINVAL with a sentence: misaligned, or not in one region. */
+static int translate(const struct kc_ref_ring *ring, const struct kc_ref_vring_addr *addr,
+		     uint32_t size, struct kc_ref_vring *at, struct kc_err *err)
+{
+	const struct kc_ref_mem *m = &ring->ref->mem;
+	const struct kc_ref_format *f = kc_ref_ring_format(ring);
+	struct kc_ref_vring v = {
+		.desc = ring_part(m, addr->desc, f->desc.bytes(size), f->desc.align),
+		.avail = ring_part(m, addr->avail, f->avail.bytes(size), f->avail.align),
+		.used = ring_part(m, addr->used, f->used.bytes(size), f->used.align),
+	};
+
+	if (!v.desc || !v.avail || !v.used)
+		return kc_err_set(err, -EINVAL, "%s is misaligned or not inside one memory region",
+				  !v.desc ? f->desc.name : !v.avail ? f->avail.name : f->used.name);
+	*at = v;
+	return 0;
+}
+
+/* The features may have changed since the size, the addresses and the base were set. */
+static int take_position(struct kc_ref_ring *ring, struct kc_err *err)
+{
+	const struct kc_ref_format *f = kc_ref_ring_format(ring);
 	int rc;
 
 	if (!ring->size || !ring->have_addr)
-		rc = kc_err_set(err, -EINVAL, "ring %u has no size or no addresses yet", ring->qi);
-	else
-		rc = kc_ref_split_translate(&ring->ref->mem, &ring->addr, ring->size, &ring->at,
-					    err);
+		return kc_err_set(err, -EINVAL, "ring %u has no size or no addresses yet",
+				  ring->qi);
+	rc = f->check_size(ring->size, err);
+	if (!rc)
+		rc = translate(ring, &ring->addr, ring->size, &ring->at, err);
+	if (!rc)
+		rc = f->start(ring, err);
+	if (!rc)
+		ring->format = f;
+	return rc;
+}
+
+int kc_ref_ring_start(struct kc_ref_ring *ring, struct kc_evfd *kick, struct kc_err *err)
+{
+	int rc = take_position(ring, err);
+
 	if (rc) {
 		kc_evfd_unref(kick);
 		return rc;
 	}
 	replace(&ring->kick, kick);
-	ring->used_idx = kc_ref_split_used_idx(ring);	/* VU-MSG-VRINGBASE-01 */
-	ring->signalled_used_valid = false;
+	ring->signalled_valid = false;
 	ring->no_notify = false;
 	ring->broken = false;
 	ring->why = NULL;
@@ -95,7 +150,7 @@ int kc_ref_ring_start(struct kc_ref_ring *ring, struct kc_evfd *kick, struct kc_
 void kc_ref_ring_stop(struct kc_ref_ring *ring)
 {
 	if (ring->started && !ring->broken)
-		kc_ref_split_leave(ring);
+		ring->format->leave(ring);
 	ring->started = false;
 	ring->look = false;
 	replace(&ring->kick, NULL);	/* VU-MSG-GETBASE-05 */
@@ -131,7 +186,7 @@ int kc_ref_ring_set_addr(struct kc_ref_ring *ring, const struct kc_ref_vring_add
 {
 	struct kc_ref_vring at;
 	uint32_t size = ring->size ? ring->size : 1;	/* not set: the start checks it in full */
-	int rc = kc_ref_split_translate(&ring->ref->mem, addr, size, &at, err);
+	int rc = translate(ring, addr, size, &at, err);
 
 	if (rc)
 		return rc;
@@ -147,14 +202,14 @@ void kc_ref_ring_remap(struct kc_ref_ring *ring)
 {
 	if (!ring->started || ring->broken)
 		return;
-	if (kc_ref_split_translate(&ring->ref->mem, &ring->addr, ring->size, &ring->at, NULL))
+	if (translate(ring, &ring->addr, ring->size, &ring->at, NULL))
 		ring_error(ring, "the ring is no longer inside guest memory");
 	look(ring);
 }
 
 void kc_ref_ring_event_idx_changed(struct kc_ref_ring *ring)
 {
-	ring->signalled_used_valid = false;
+	ring->signalled_valid = false;
 	look(ring);	/* say in the new way which kicks we want */
 }
 
@@ -165,10 +220,29 @@ bool kc_ref_ring_due(struct kc_ref_ring *ring)
 	if (!kc_ref_ring_active(ring))
 		return false;
 	if (!ring->kick)
-		return ring->look || kc_ref_split_pending(ring);
+		return ring->look || ring->format->pending(ring);
 	if (kc_evfd_read(ring->kick, &n) == 0)
 		ring->look = true;
 	return ring->look;
+}
+
+void kc_ref_ring_publish(struct kc_ref_ring *ring)
+{
+	if (!ring->held.chains)
+		return;
+	ring->format->complete(ring, &ring->held);
+	ring->held = (struct kc_ref_batch){ 0 };
+	if (ring->format->call_due(ring))
+		call(ring);
+}
+
+static void done(struct kc_ref_ring *ring, const struct kc_ref_chain *chain, uint32_t len)
+{
+	ring->held.chains++;
+	ring->held.slots += chain->slots;
+	ring->held.id = chain->id;
+	ring->held.len = len;
+	kc_ref_ring_publish(ring);
 }
 
 void kc_ref_ring_serve(struct kc_ref_ring *ring)
@@ -176,19 +250,19 @@ void kc_ref_ring_serve(struct kc_ref_ring *ring)
 	struct kc_ref *r = ring->ref;
 	struct kc_ref_chain *chain = &r->chain;
 	const char *why;
-	int rc = kc_ref_split_fetch(ring, chain, &why);
+	int rc = ring->format->fetch(ring, chain, &why);
 
+	if (rc <= 0)
+		kc_ref_ring_publish(ring);	/* there was more to come, and it went away */
 	if (rc < 0) {
 		ring_error(ring, why);
 		return;
 	}
 	if (rc == 0) {
-		ring->look = kc_ref_split_rest(ring);
+		ring->look = ring->format->rest(ring);
 		return;
 	}
 	ring->look = true;	/* until it was found empty */
-	kc_ref_split_work(ring);
-	kc_ref_split_complete(ring, chain->head, r->device->process(r, chain));
-	if (kc_ref_split_call_due(ring))
-		call(ring);
+	ring->format->work(ring);
+	done(ring, chain, r->device->process(r, chain));
 }

@@ -18,9 +18,9 @@ device      blk
 file        backend/reference/ref_split.c
 """
 BODY = """--- replace
-	ring->used_idx++;
+	ring->split.avail_idx++;
 --- with
-	ring->used_idx += 2;
+	ring->split.avail_idx += 2;
 """
 
 
@@ -39,16 +39,16 @@ def complaint(tmp_path, text):
 def test_a_mutant_is_the_source_with_one_piece_replaced(tmp_path):
     clean = (ROOT / "backend/reference/ref_split.c").read_text()
     assert run.mutated(parse(tmp_path, HEADER + BODY)) == clean.replace(
-        "ring->used_idx++;", "ring->used_idx += 2;")
+        "ring->split.avail_idx++;", "ring->split.avail_idx += 2;")
 
 
 def test_a_piece_that_is_gone_is_named_with_file_and_line(tmp_path):
-    said = complaint(tmp_path, HEADER + BODY.replace("used_idx++", "no_such_field++"))
+    said = complaint(tmp_path, HEADER + BODY.replace("avail_idx++", "no_such_field++"))
     assert "m.mutant:7: " in said and "is not there any more" in said
 
 
 def test_a_piece_that_is_there_twice_is_named(tmp_path):
-    said = complaint(tmp_path, HEADER + BODY.replace("	ring->used_idx++;\n", "}\n"))
+    said = complaint(tmp_path, HEADER + BODY.replace("	ring->split.avail_idx++;\n", "}\n"))
     assert "m.mutant:7: " in said and "times" in said
 
 
@@ -62,7 +62,7 @@ def test_a_piece_that_is_there_twice_is_named(tmp_path):
     ("clause  ", "title       again\nclause  ", 3, "second time"),
     ("--- replace", "--- exchange", 7, "'--- replace' expected"),
     ("--- with", "--- by", 9, "'--- with' expected"),
-    ("	ring->used_idx++;\n", "", 7, "nothing to replace"),
+    ("	ring->split.avail_idx++;\n", "", 7, "nothing to replace"),
     (BODY, "", 6, "no '--- replace'"),
 ])
 def test_a_file_that_is_wrong_is_named_with_its_line(tmp_path, old, new, line, words):
