@@ -3,9 +3,9 @@
  * The reference back-end: creation, session, and the choice of the next piece of work.
  *
  * Four layers, each knowing only the one below: requests (ref_control.c) act on rings (ref_ring.c),
- * rings know their layout (ref_split.c, ref_chain.c), the layout
- * knows memory (ref_mem.c). Devices (ref_blk.c, ref_loopback.c) see chains of bytes (ref_iov.c) and nothing of rings. It is single-threaded and
- * never blocks, but for a block device's file.
+ * rings know their layout (ref_split.c, ref_packed.c; ref_chain.c is what these share), the layout
+ * knows memory (ref_mem.c). Devices (ref_blk.c, ref_loopback.c) see chains of bytes (ref_iov.c) and
+ * nothing of rings. It is single-threaded and never blocks, but for a block device's file.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,10 +14,20 @@
 
 static const struct kc_ref_device *const devices[] = { &kc_ref_blk, &kc_ref_loopback };
 
-/* What every device has. No VHOST_F_LOG_ALL: there is no dirty log yet. */
+/*
+ * What every device has. No VHOST_F_LOG_ALL: there is no dirty log yet.
+ *
+ * NOTIFICATION_DATA and RING_RESET are kept by doing nothing: a kick is an eventfd, which carries
+ * no data, and a queue is reset by GET_VRING_BASE and set up anew. The same holds for what a legacy
+ * driver takes, one without VERSION_1: its rings have the guest's byte order, and guests here are
+ * little-endian; ANY_LAYOUT asks for what the framing rules of later devices demand anyway.
+ */
 static const uint64_t common_features =
 	KC_BIT(VIRTIO_F_VERSION_1) | KC_BIT(VIRTIO_RING_F_INDIRECT_DESC) |
-	KC_BIT(VIRTIO_RING_F_EVENT_IDX) | KC_BIT(KC_VU_F_PROTOCOL_FEATURES);
+	KC_BIT(VIRTIO_RING_F_EVENT_IDX) | KC_BIT(VIRTIO_F_RING_PACKED) |
+	KC_BIT(VIRTIO_F_IN_ORDER) | KC_BIT(VIRTIO_F_NOTIFICATION_DATA) |
+	KC_BIT(VIRTIO_F_RING_RESET) | KC_BIT(VIRTIO_F_NOTIFY_ON_EMPTY) |
+	KC_BIT(VIRTIO_F_ANY_LAYOUT) | KC_BIT(KC_VU_F_PROTOCOL_FEATURES);
 
 static const uint64_t protocol_features =
 	KC_BIT(KC_PF_MQ) | KC_BIT(KC_PF_REPLY_ACK) | KC_BIT(KC_PF_CONFIG) |

@@ -16,6 +16,14 @@
 
 #define KC_REF_QUEUES_MAX	64u
 
+/* Not in every linux/virtio_config.h. */
+#ifndef VIRTIO_F_NOTIFICATION_DATA
+#define VIRTIO_F_NOTIFICATION_DATA	38
+#endif
+#ifndef VIRTIO_F_RING_RESET
+#define VIRTIO_F_RING_RESET		40
+#endif
+
 /* ---- ref_mem.c: the back-end's own view of guest memory ---- */
 
 struct kc_ref_region {
@@ -137,7 +145,7 @@ struct kc_ref_format {
 	struct kc_ref_part desc, avail, used;
 	/* 0, or -EINVAL with a sentence: no such ring can be. */
 	int (*check_size)(uint32_t size, struct kc_err *err);
-	/* The position in the encoding of SET_VRING_BASE. set_base: 0, or -EINVAL with a sentence. */
+	/* The position as SET_VRING_BASE encodes it. set_base: 0, or -EINVAL with a sentence. */
 	uint32_t (*base)(const struct kc_ref_ring *ring);
 	int (*set_base)(struct kc_ref_ring *ring, uint32_t base, struct kc_err *err);
 	/* ring->at is new: takes up the rest of the position. 0, or -EINVAL with a sentence. */
@@ -161,12 +169,24 @@ struct kc_ref_format {
 };
 
 extern const struct kc_ref_format kc_ref_split;
+extern const struct kc_ref_format kc_ref_packed;
 
 /* Positions outlive a stop. */
 struct kc_ref_split_pos {
 	uint16_t avail_idx;		/* next entry to fetch */
 	uint16_t used_idx;		/* next entry to write */
 	uint16_t signalled_used;	/* used_idx at the last notification decision */
+};
+
+struct kc_ref_packed_place {
+	uint16_t slot;
+	bool wrap;			/* the wrap counter there */
+};
+
+struct kc_ref_packed_pos {
+	struct kc_ref_packed_place avail;	/* next descriptor to fetch */
+	struct kc_ref_packed_place used;	/* next descriptor to write */
+	uint32_t undecided;		/* slots used since the last notification decision */
 };
 
 struct kc_ref_ring {
@@ -190,6 +210,7 @@ struct kc_ref_ring {
 	const struct kc_ref_format *format;	/* since the start */
 	struct kc_ref_vring at;		/* valid while started and not broken */
 	struct kc_ref_split_pos split;
+	struct kc_ref_packed_pos packed;
 	bool signalled_valid;		/* a notification was decided about since the start */
 	bool no_notify;			/* the driver was asked for no kicks */
 	struct kc_ref_batch held;	/* not told yet; never across a request */

@@ -13,12 +13,21 @@
  * been asked for again. Chains are carried out one by one and at once, so there is never one in
  * flight between two calls from outside, and a stop has nothing to wait for (VU-MSG-GETBASE-02).
  *
+ * With IN_ORDER the driver is told of several chains by one used entry. What is held back for that
+ * is published before the ring rests or breaks, and before any request is carried out, so nothing
+ * else has to know of it.
+ *
+ * The layout is chosen at the start and kept until the stop, whatever SET_FEATURES says meanwhile.
+ *
  * A ring error is told by the error eventfd, and the ring is left alone until it is stopped and
  * started again. DEVICE_NEEDS_RESET is not set: with DRIVER_OK that would demand a configuration
  * change message, and there is no channel for one yet.
  */
 #include <errno.h>
 #include "ref_internal.h"
+
+/* Chains that one used entry tells of at most. */
+#define HELD_MAX	8u
 
 static void replace(struct kc_evfd **slot, struct kc_evfd *e)
 {
@@ -30,6 +39,7 @@ void kc_ref_ring_init(struct kc_ref_ring *ring, struct kc_ref *ref, unsigned qi)
 {
 	*ring = (struct kc_ref_ring){
 		.ref = ref, .qi = qi,
+		.packed = { .avail = { .wrap = true }, .used = { .wrap = true } },
 	};
 }
 
@@ -45,7 +55,7 @@ const struct kc_ref_format *kc_ref_ring_format(const struct kc_ref_ring *ring)
 {
 	if (ring->started)
 		return ring->format;
-	return &kc_ref_split;
+	return kc_ref_has(ring->ref, VIRTIO_F_RING_PACKED) ? &kc_ref_packed : &kc_ref_split;
 }
 
 /* With STATUS negotiated the driver says when it is ready (VIRTIO-STATUS-DEV-01); else a started
@@ -226,14 +236,31 @@ bool kc_ref_ring_due(struct kc_ref_ring *ring)
 	return ring->look;
 }
 
+/* With NOTIFY_ON_EMPTY suppression ends where the chains do (VIRTIO-LEGACY-DEV-01). */
+static bool call_due(struct kc_ref_ring *ring)
+{
+	return ring->format->call_due(ring) ||
+	       (kc_ref_has(ring->ref, VIRTIO_F_NOTIFY_ON_EMPTY) && !ring->format->pending(ring));
+}
+
 void kc_ref_ring_publish(struct kc_ref_ring *ring)
 {
 	if (!ring->held.chains)
 		return;
 	ring->format->complete(ring, &ring->held);
 	ring->held = (struct kc_ref_batch){ 0 };
-	if (ring->format->call_due(ring))
+	if (call_due(ring))
 		call(ring);
+}
+
+/* May the driver learn of the newest chain together with the next one? Not if it is told less than
+ * all that could be written: a chain without a used entry of its own counts as written in full
+ * (VQ-SPLIT-INORDER-02). And not for long: a driver that has run out of room waits for us. */
+static bool may_wait(const struct kc_ref_ring *ring, const struct kc_ref_chain *chain)
+{
+	return kc_ref_has(ring->ref, VIRTIO_F_IN_ORDER) && ring->held.len == chain->in.len &&
+	       ring->held.chains < HELD_MAX && ring->held.slots < ring->size / 2 &&
+	       ring->format->pending(ring);
 }
 
 static void done(struct kc_ref_ring *ring, const struct kc_ref_chain *chain, uint32_t len)
@@ -242,7 +269,8 @@ static void done(struct kc_ref_ring *ring, const struct kc_ref_chain *chain, uin
 	ring->held.slots += chain->slots;
 	ring->held.id = chain->id;
 	ring->held.len = len;
-	kc_ref_ring_publish(ring);
+	if (!may_wait(ring, chain))
+		kc_ref_ring_publish(ring);
 }
 
 void kc_ref_ring_serve(struct kc_ref_ring *ring)

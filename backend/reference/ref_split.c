@@ -149,8 +149,8 @@ static int split_fetch(struct kc_ref_ring *ring, struct kc_ref_chain *chain, con
 
 /* ---- returning a chain ---- */
 
-/* With IN_ORDER a batch has one entry, at the place of its first chain and with the head of its last
- * one (VQ-SPLIT-INORDER-01). */
+/* With IN_ORDER a batch has one entry, at the place of its first chain and with the head of its
+ * last one (VQ-SPLIT-INORDER-01). */
 static void split_complete(struct kc_ref_ring *ring, const struct kc_ref_batch *b)
 {
 	uint8_t *entry = ring->at.used + kc_used_slot(ring->split.used_idx & (ring->size - 1));

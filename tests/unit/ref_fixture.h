@@ -36,6 +36,12 @@
 #define F_PF		KC_BIT(KC_VU_F_PROTOCOL_FEATURES)
 #define F_IND		KC_BIT(VIRTIO_RING_F_INDIRECT_DESC)
 #define F_EVT		KC_BIT(VIRTIO_RING_F_EVENT_IDX)
+#define F_PACKED	KC_BIT(VIRTIO_F_RING_PACKED)
+#define F_IN_ORDER	KC_BIT(VIRTIO_F_IN_ORDER)
+#define F_EMPTY		KC_BIT(VIRTIO_F_NOTIFY_ON_EMPTY)
+/* What every device offers; 38 is NOTIFICATION_DATA, 40 RING_RESET. */
+#define F_COMMON	(F_V1 | F_PF | F_IND | F_EVT | F_PACKED | F_IN_ORDER | F_EMPTY | \
+			 KC_BIT(VIRTIO_F_ANY_LAYOUT) | KC_BIT(38) | KC_BIT(40))
 
 /* Adjacent in guest memory, far apart in the file and in the front-end's addresses. */
 static const struct kc_vu_region fx_regions[NREGIONS] = {

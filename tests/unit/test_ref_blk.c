@@ -478,7 +478,7 @@ static void features_offered(void **state)
 	(void)state;
 	fx_open(&f, "blk", 0);
 	got = fx_get_u64(&f, KC_VU_GET_FEATURES);
-	assert_int_equal(got, F_V1 | F_PF | F_IND | F_EVT | CACHE_BITS | KC_BIT(VIRTIO_BLK_F_MQ) |
+	assert_int_equal(got, F_COMMON | CACHE_BITS | KC_BIT(VIRTIO_BLK_F_MQ) |
 			 KC_BIT(VIRTIO_BLK_F_SEG_MAX) | KC_BIT(VIRTIO_BLK_F_BLK_SIZE) |
 			 KC_BIT(VIRTIO_BLK_F_TOPOLOGY));
 	fx_close(&f);

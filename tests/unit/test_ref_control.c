@@ -35,7 +35,7 @@ static void negotiation(void **state)
 
 	(void)state;
 	fx_open(&f, "loopback", 0);
-	assert_int_equal(fx_get_u64(&f, KC_VU_GET_FEATURES), F_V1 | F_PF | F_IND | F_EVT);
+	assert_int_equal(fx_get_u64(&f, KC_VU_GET_FEATURES), F_COMMON);
 	assert_int_equal(f.reply.id, KC_VU_GET_FEATURES);
 	assert_int_equal(f.reply.flags, KC_VU_VERSION | KC_VU_REPLY);
 	assert_int_equal(fx_get_u64(&f, KC_VU_GET_PROTOCOL_FEATURES), PF_ALL);
@@ -61,7 +61,7 @@ static void masks_of_the_configuration(void **state)
 
 	(void)state;
 	fx_open_config(&f, &c);
-	assert_int_equal(fx_get_u64(&f, KC_VU_GET_FEATURES), F_V1 | F_PF | F_EVT);
+	assert_int_equal(fx_get_u64(&f, KC_VU_GET_FEATURES), F_COMMON & ~F_IND);
 	assert_int_equal(fx_get_u64(&f, KC_VU_GET_PROTOCOL_FEATURES), PF_ALL & ~c.pf_off);
 	fx_close(&f);
 	c.features_off = F_PF;
