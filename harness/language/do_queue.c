@@ -74,6 +74,7 @@ static void tell_oracle(struct kc_world *w, unsigned qi)
 		.event_idx = w->vmm.driver_features & KC_BIT(VIRTIO_RING_F_EVENT_IDX),
 		.indirect = w->vmm.driver_features & KC_BIT(VIRTIO_RING_F_INDIRECT_DESC),
 		.in_order = w->vmm.driver_features & KC_BIT(VIRTIO_F_IN_ORDER),
+		.notify_on_empty = w->vmm.driver_features & KC_BIT(VIRTIO_F_NOTIFY_ON_EMPTY),
 		.has_call = !q->config.no_call,
 	};
 

@@ -43,6 +43,7 @@ struct kc_oracle_queue {
 	bool event_idx;			/* negotiated */
 	bool indirect;			/* negotiated */
 	bool in_order;			/* negotiated */
+	bool notify_on_empty;		/* negotiated */
 	bool has_call;			/* false: the back-end was told to expect polling */
 };
 

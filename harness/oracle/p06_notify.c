@@ -32,6 +32,12 @@
  * Windows across the wrap: "is p among the last n positions" is distance(first, p) < n in the ring's
  * period, where first is the first of them; from n = period on every position is among them.
  *
+ * With NOTIFY_ON_EMPTY a call is due as well, whatever the wish, when the device runs out of chains
+ * (VIRTIO-LEGACY-DEV-01). When does it? When it has fetched the last one, or used it; and a device that
+ * finds another chain before it decides has not run out at all. So such a call is due only when all that
+ * was offered has been used and no call has come since the driver offered last; it is taken back when
+ * the driver offers more; and no call is spurious.
+ *
  * Excused: the first call after a start, since devices signal once to be safe, one more before
  * anything was used (some signal when they are given the eventfd), and one after an exchange
  * underway.
@@ -116,17 +122,16 @@ static void advanced(struct kc_oracle *o, struct kc_watch_queue *q, uint64_t n, 
 }
 
 /* The fence has passed, and what the driver can see of the used ring has been counted. */
-static void looked(struct kc_oracle *o, struct kc_watch_queue *q)
+static void settle_wish(struct kc_watch_queue *q)
 {
 	struct kc_notify *s = &q->notify;
 
-	(void)o;
 	if (!s->unsure)
 		return;
 	s->unsure = false;
 	if (same(s->next, s->wish))
 		return;
-	if (s->due)
+	if (s->due && !s->due_empty)
 		s->dues--;
 	s->due = false;
 	/* late decisions about earlier buffers may read the new value */
@@ -136,6 +141,30 @@ static void looked(struct kc_oracle *o, struct kc_watch_queue *q)
 		s->budget += s->hushed;
 	s->hushed = 0;
 	s->wish = s->next;
+}
+
+static void look_whether_empty(struct kc_watch_queue *q)
+{
+	struct kc_notify *s = &q->notify;
+
+	if (s->offered != q->offered) {
+		s->offered = q->offered;
+		s->calls_before = q->calls;
+		s->due_empty = false;
+	}
+	if (s->used != q->used && !q->outstanding && q->calls == s->calls_before) {
+		s->dues += !s->due && !s->due_empty;
+		s->due_empty = true;
+	}
+	s->used = q->used;
+}
+
+static void looked(struct kc_oracle *o, struct kc_watch_queue *q)
+{
+	(void)o;
+	if (q->started && q->cfg.notify_on_empty && q->cfg.has_call)
+		look_whether_empty(q);
+	settle_wish(q);
 }
 
 static void decide_all(struct kc_watch_queue *q)
@@ -204,9 +233,9 @@ static void called(struct kc_oracle *o, struct kc_watch_queue *q, uint64_t n)
 
 	if (!q->started)
 		return;
-	s->due = false;
+	s->due = s->due_empty = false;
 	ok = in_sim(o) ? justified_in_sim(q, n) : justified_in_live(q, n);
-	if (ok >= n)
+	if (ok >= n || q->cfg.notify_on_empty)
 		return;
 	s->spurious += n - ok;
 	accuse_spurious(o, q);
@@ -215,12 +244,20 @@ static void called(struct kc_oracle *o, struct kc_watch_queue *q, uint64_t n)
 static void check_missing(struct kc_oracle *o, struct kc_watch_queue *q)
 {
 	struct kc_notify *s = &q->notify;
+	bool by_wish = s->due;
 	char wish[96];
 
-	if (!s->due || !q->cfg.has_call || !kc_watch_owes(o, q))
+	if ((!s->due && !s->due_empty) || !q->cfg.has_call || !kc_watch_owes(o, q))
 		return;
-	s->due = false;
+	s->due = s->due_empty = false;
 	q->layout->say_call_wish(s->wish, q, wish, sizeof(wish));
+	if (!by_wish) {
+		kc_accuse(o, "VIRTIO-LEGACY-DEV-01",
+			  "queue %u: all %llu offered were used, with %s: expected a call in spite of it, as "
+			  "NOTIFY_ON_EMPTY asks, and none came after the %llu before", q->qi,
+			  (unsigned long long)q->offered, wish, (unsigned long long)q->calls);
+		return;
+	}
 	kc_accuse(o, kc_rule_clause(q->layout->call_rule(o, q), q->layout),
 		  "queue %u: %llu used, the last at %s %u, with %s: expected a call, and none came after "
 		  "the %llu before", q->qi, (unsigned long long)q->used, q->layout->used_name,
@@ -235,7 +272,7 @@ static void quiet(struct kc_oracle *o, struct kc_watch_queue *q)
 
 	if (in_sim(o))
 		check_missing(o, q);
-	else if (s->due)
+	else if (s->due || s->due_empty)
 		return;
 	decide_all(q);
 	s->budget = s->hushed = 0;
@@ -249,6 +286,11 @@ static void queue_stopped(struct kc_oracle *o, struct kc_watch_queue *q, int64_t
 		check_missing(o, q);
 }
 
+static const struct kc_point_clause clauses[] = {
+	{ "VIRTIO-LEGACY-DEV-01", KC_IN_BOTH },
+	{ NULL, 0 }
+};
+
 static const struct kc_point_rule rules[] = {
 	{ KC_RULE_CALL_ALWAYS, KC_IN_BOTH },
 	{ KC_RULE_CALL_AT, KC_IN_BOTH },
@@ -261,6 +303,7 @@ static const struct kc_point_rule rules[] = {
 
 const struct kc_point kc_point_notify = {
 	.name = "notify",
+	.clauses = clauses,
 	.rules = rules,
 	.started = started,
 	.advanced = advanced,

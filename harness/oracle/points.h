@@ -98,8 +98,10 @@ struct kc_notify {
 	struct kc_wish wish;	/* in force: the driver's, of calls */
 	struct kc_wish next;	/* written since, when unsure */
 	bool unsure;
-	bool due;
+	bool due, due_empty;	/* by the wish / by NOTIFY_ON_EMPTY */
 	uint64_t dues, spurious;
+	uint64_t offered, used;	/* NOTIFY_ON_EMPTY: at the last look... */
+	uint64_t calls_before;	/* ...and calls, when more was offered last */
 	uint64_t decided;	/* used buffers (count since start) that are certainly decided... */
 	uint64_t decided_slots;	/* ...and the positions they took */
 	unsigned free_calls;

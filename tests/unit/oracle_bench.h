@@ -238,6 +238,7 @@ static inline void dev_avail_event(struct bench *b, struct bench_queue *q, uint1
 #define WITH_INDIRECT	2u
 #define WITH_IN_ORDER	4u
 #define WITHOUT_CALL	8u
+#define WITH_ON_EMPTY	16u
 
 /* A fresh ring: zeroed, both indices at `from`. Size at most 64. */
 static inline struct bench_queue *ring(struct bench *b, unsigned qi, uint32_t size, uint16_t from,
@@ -251,7 +252,7 @@ static inline struct bench_queue *ring(struct bench *b, unsigned qi, uint32_t si
 		.size = size, .desc = base, .avail = base + 0x1000, .used = base + 0x2000,
 		.base = from, .event_idx = with & WITH_EVENT_IDX,
 		.indirect = with & WITH_INDIRECT, .in_order = with & WITH_IN_ORDER,
-		.has_call = !(with & WITHOUT_CALL),
+		.has_call = !(with & WITHOUT_CALL), .notify_on_empty = with & WITH_ON_EMPTY,
 	};
 	drv_fill(b, q->c.desc, 0, kc_desc_bytes(size));
 	drv_fill(b, q->c.avail, 0, kc_avail_bytes(size));

@@ -405,6 +405,145 @@ static void told_late_of_the_start(void **state)
 	none(b);
 }
 
+/* --- NOTIFY_ON_EMPTY -------------------------------------------------------------------------- */
+
+/* The last one used brings a call, whatever the driver's wish, and only the last. */
+static void empty_owes_a_call(void **state, unsigned with, bool stop)
+{
+	struct bench *b = *state;
+	struct bench_queue *q = warmed_up(b, 0, with | WITH_ON_EMPTY);
+	uint64_t dues = view(b, 0).calls_due;
+
+	drv_flags(b, q, 1);
+	drv_used_event(b, q, 1000);
+	drv_request(b, q, 1);
+	drv_request(b, q, 2);
+	dev_serve(b, q, 2);
+	assert_false(view(b, 0).call_due);
+	dev_serve(b, q, 1);
+	assert_true(view(b, 0).call_due);
+	assert_int_equal(view(b, 0).calls_due, dues + 1);
+	if (stop) {
+		kc_oracle_queue_stopping(b->o, 0);
+		kc_oracle_queue_stopped(b->o, 0, 2);
+	} else {
+		kc_oracle_quiet(b->o);
+	}
+	accused(b, "VIRTIO-LEGACY-DEV-01", with ? "all 3 offered were used, with used_event 1000" :
+		"all 3 offered were used, with avail.flags 1");
+	kc_oracle_quiet(b->o);
+	none(b);
+}
+
+static void empty_owes_a_call_in_spite_of_flags(void **state)
+{
+	empty_owes_a_call(state, 0, false);
+}
+
+static void empty_owes_a_call_in_spite_of_used_event(void **state)
+{
+	empty_owes_a_call(state, WITH_EVENT_IDX, false);
+}
+
+static void empty_owes_a_call_by_the_stop(void **state)
+{
+	empty_owes_a_call(state, 0, true);
+}
+
+/* A device that finds more before it decides has not run out. */
+static void more_was_there_in_time(void **state)
+{
+	struct bench *b = *state;
+	struct bench_queue *q = warmed_up(b, 0, WITH_ON_EMPTY);
+
+	drv_flags(b, q, 1);
+	drv_request(b, q, 1);
+	dev_serve(b, q, 1);
+	assert_true(view(b, 0).call_due);
+	drv_request(b, q, 2);			/* before the call came */
+	assert_false(view(b, 0).call_due);
+	dev_serve(b, q, 2);
+	kc_oracle_called(b->o, 0, 1);
+	drv_request(b, q, 1);
+	dev_fill(b, BUF(3), 0x77, 32);
+	dev_entry(b, q, q->used_idx, 2, 32);
+	dev_used_idx(b, q, q->used_idx + 1);	/* not looked at yet */
+	drv_request(b, q, 2);
+	assert_false(view(b, 0).call_due);
+	kc_oracle_queue_enable(b->o, 0, false);	/* owes nothing else */
+	kc_oracle_quiet(b->o);
+	none(b);
+	assert_int_equal(view(b, 0).calls_spurious, 0);
+}
+
+/* It may run out when it has fetched the last one, and say so then. */
+static void running_out_by_fetching(void **state)
+{
+	struct bench *b = *state;
+	struct bench_queue *q = warmed_up(b, 0, WITH_ON_EMPTY);
+
+	drv_flags(b, q, 1);
+	drv_request(b, q, 1);
+	drv_request(b, q, 2);
+	dev_serve(b, q, 1);
+	kc_oracle_called(b->o, 0, 1);
+	dev_serve(b, q, 2);
+	assert_false(view(b, 0).call_due);
+	kc_oracle_called(b->o, 0, 1);		/* and again, with everything used */
+	kc_oracle_called(b->o, 0, 1);
+	kc_oracle_quiet(b->o);
+	kc_oracle_queue_stopped(b->o, 0, 2);
+	none(b);
+	assert_int_equal(view(b, 0).calls_spurious, 0);
+}
+
+static void empty_and_wanted_is_one_call(void **state)
+{
+	struct bench *b = *state;
+	struct bench_queue *q = warmed_up(b, 0, WITH_ON_EMPTY);
+	uint64_t dues;
+
+	drv_used_event(b, q, 0);
+	dues = view(b, 0).calls_due;
+	one_used(b, q);
+	assert_int_equal(view(b, 0).calls_due, dues + 1);
+	kc_oracle_quiet(b->o);
+	accused(b, "VQ-SPLIT-UNS-DEV-03", "avail.flags 0");
+}
+
+/* The wish is withdrawn, that the device has run out is not. */
+static void empty_whatever_the_wish_becomes(void **state)
+{
+	struct bench *b = *state;
+	struct bench_queue *q = warmed_up(b, 0, WITH_ON_EMPTY);
+	uint64_t dues = view(b, 0).calls_due;
+
+	one_used(b, q);
+	drv_flags(b, q, 1);
+	assert_true(view(b, 0).call_due);
+	assert_int_equal(view(b, 0).calls_due, dues + 1);
+	kc_oracle_quiet(b->o);
+	accused(b, "VIRTIO-LEGACY-DEV-01", "");
+}
+
+/* Live: a peer at rest proves nothing. */
+static void empty_in_live_waits_for_the_stop(void **state)
+{
+	struct bench *b = *state;
+	struct bench_queue *q = warmed_up(b, 0, WITH_ON_EMPTY);
+
+	drv_flags(b, q, 1);
+	one_used(b, q);
+	kc_oracle_quiet(b->o);
+	none(b);
+	assert_true(view(b, 0).call_due);
+	kc_oracle_called(b->o, 0, 1);
+	kc_oracle_queue_stopped(b->o, 0, 1);
+	none(b);
+}
+
+/* --- Kicks ------------------------------------------------------------------------------------ */
+
 /* A kick that the device asked for and did not get is the driver's fault, and nobody else's. */
 static void withheld_kicks_are_the_drivers(void **state)
 {
@@ -466,6 +605,14 @@ int main(void)
 		RUN(without_a_call_eventfd_nothing_is_due),
 		RUN(a_malformed_ring_owes_no_call),
 		RUN(told_late_of_the_start),
+		SIM(empty_owes_a_call_in_spite_of_flags),
+		SIM(empty_owes_a_call_in_spite_of_used_event),
+		RUN(empty_owes_a_call_by_the_stop),
+		RUN(more_was_there_in_time),
+		RUN(running_out_by_fetching),
+		SIM(empty_and_wanted_is_one_call),
+		SIM(empty_whatever_the_wish_becomes),
+		LIVE(empty_in_live_waits_for_the_stop),
 		SIM(withheld_kicks_are_the_drivers),
 		SIM(withheld_where_none_was_wanted),
 	};
