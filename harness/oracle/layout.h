@@ -68,7 +68,8 @@ enum kc_rule {
 struct kc_layout {
 	const char *name;		/* "split", "packed" */
 	const char *place_name;		/* what kc_watch_chain.idx is... */
-	const char *used_name;		/* ...and kc_watch_used.idx */
+	const char *used_name;		/* ...and kc_watch_used.idx... */
+	const char *id_name;		/* ...and kc_watch_chain.head */
 	uint32_t (*period)(uint32_t size);
 	uint64_t (*device_bytes)(uint32_t size);	/* of the device's area */
 	/* The position in a vhost base: where the device goes on reading. */

@@ -480,6 +480,7 @@ const struct kc_layout kc_layout_packed = {
 	.name = "packed",
 	.place_name = "slot",
 	.used_name = "slot",
+	.id_name = "id",
 	.period = period,
 	.device_bytes = device_bytes,
 	.base_pos = base_pos,

@@ -453,6 +453,7 @@ const struct kc_layout kc_layout_split = {
 	.name = "split",
 	.place_name = "available idx",
 	.used_name = "used entry",
+	.id_name = "head",
 	.period = period,
 	.device_bytes = device_bytes,
 	.base_pos = base_pos,

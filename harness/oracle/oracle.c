@@ -458,6 +458,7 @@ void kc_oracle_verify_memory(struct kc_oracle *o)
 {
 	look_all(o);
 	kc_shadow_compare(&o->shadow, kc_watch_changed, o);
+	o->compared = kc_watch_line(o);
 }
 
 bool kc_oracle_all_done(struct kc_oracle *o)

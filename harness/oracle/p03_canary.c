@@ -31,13 +31,15 @@ static void changed(struct kc_oracle *o, const struct kc_shadow_change *c,
 		    const struct kc_place_of *p)
 {
 	const char *clause = clause_of(p);
+	char since[32];
 
 	if (!clause || o->silence.barrier)
 		return;
 	kc_accuse(o, clause,
-		  "%" PRIu64 " bytes at gpa 0x%" PRIx64 " (%s) were changed by the device, the "
+		  "%" PRIu64 " bytes at gpa 0x%" PRIx64 " (%s) were changed by the device%s, the "
 		  "first expected 0x%02x, actual 0x%02x",
-		  c->len, c->gpa, p->text, c->expected, c->actual);
+		  c->len, c->gpa, p->text, kc_watch_since(o, p, since, sizeof(since)), c->expected,
+		  c->actual);
 }
 
 static const struct kc_point_clause clauses[] = {

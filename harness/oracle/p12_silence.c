@@ -29,22 +29,25 @@ static void silent(struct kc_oracle *o, bool reset)
 static void changed(struct kc_oracle *o, const struct kc_shadow_change *c,
 		    const struct kc_place_of *p)
 {
+	char line[32];
+
+	kc_watch_since(o, p, line, sizeof(line));
 	if (o->silence.barrier)
 		kc_accuse(o, o->silence.reset ? "VIRTIO-RESET-DEV-02" : "VU-SUSPEND-01",
-			  "%" PRIu64 " bytes at gpa 0x%" PRIx64 " (%s) changed, expected no write "
+			  "%" PRIu64 " bytes at gpa 0x%" PRIx64 " (%s) changed%s, expected no write "
 			  "since %s; the first expected 0x%02x, actual 0x%02x",
-			  c->len, c->gpa, p->text, since(o->silence.reset), c->expected, c->actual);
+			  c->len, c->gpa, p->text, line, since(o->silence.reset), c->expected, c->actual);
 	else if (p->at == KC_AT_LEFT)
 		kc_accuse(o, "VQ-RESET-DEV-01",
-			  "%" PRIu64 " bytes at gpa 0x%" PRIx64 " (%s) changed, expected nothing "
+			  "%" PRIu64 " bytes at gpa 0x%" PRIx64 " (%s) changed%s, expected nothing "
 			  "to be carried out since; the first expected 0x%02x, actual 0x%02x",
-			  c->len, c->gpa, p->text, c->expected, c->actual);
+			  c->len, c->gpa, p->text, line, c->expected, c->actual);
 	else if (p->at == KC_AT_USED && p->q->quietness.barrier)
 		kc_accuse(o, "VU-RING-STATE-01",
-			  "%" PRIu64 " bytes at gpa 0x%" PRIx64 " (%s) changed, expected "
+			  "%" PRIu64 " bytes at gpa 0x%" PRIx64 " (%s) changed%s, expected "
 			  "no write since this ring was stopped; the first expected 0x%02x, actual "
 			  "0x%02x",
-			  c->len, c->gpa, p->text, c->expected, c->actual);
+			  c->len, c->gpa, p->text, line, c->expected, c->actual);
 }
 
 /* The queue runs again, and what should have ended with the stop comes now. */
@@ -52,9 +55,9 @@ static void entry_used(struct kc_oracle *o, struct kc_watch_queue *q, const stru
 {
 	if (u->late)
 		kc_accuse(o, "VQ-RESET-DEV-01",
-			  "queue %u: used entry %u names head %u, which was in flight when "
-			  "the queue was stopped, expected nothing of it afterwards",
-			  q->qi, u->idx, u->id);
+			  "queue %u: %s %u names %s %u, which was in flight when the queue was stopped, "
+			  "expected nothing of it afterwards",
+			  q->qi, q->layout->used_name, u->idx, q->layout->id_name, u->id);
 }
 
 /* Between two comparisons of all memory. */

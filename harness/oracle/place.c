@@ -13,7 +13,8 @@ static void name_span(const struct kc_watch_queue *q, const struct kc_watch_chai
 {
 	p->at = at;
 	p->q = q;
-	snprintf(p->text, sizeof(p->text), "%s head %u of queue %u", what, c->head, q->qi);
+	p->line = c->line;
+	snprintf(p->text, sizeof(p->text), "%s %s %u of queue %u", what, q->layout->id_name, c->head, q->qi);
 }
 
 static bool in_chain(const struct kc_watch_queue *q, const struct kc_watch_chain *c, uint64_t gpa,
@@ -98,19 +99,72 @@ static bool any_left(const struct kc_oracle *o, uint64_t gpa, struct kc_place_of
 			p->at = KC_AT_LEFT;
 			p->q = o->q[qi];
 			snprintf(p->text, sizeof(p->text),
-				 "a buffer of head %u, in flight when queue %u was stopped",
-				 o->q[qi]->left[i].head, qi);
+				 "a buffer of %s %u, in flight when queue %u was stopped",
+				 o->q[qi]->layout->id_name, o->q[qi]->left[i].head, qi);
 			return true;
 		}
 	return false;
 }
 
+struct nearest {
+	const struct kc_watch_queue *q;
+	const struct kc_watch_chain *c;
+	uint64_t bytes;
+	bool after;
+};
+
+static void measure(const struct kc_watch_queue *q, const struct kc_watch_chain *c, uint64_t gpa,
+		    struct nearest *n)
+{
+	for (unsigned i = 0; i < c->nspans; i++) {
+		uint64_t at = c->spans[i].gpa, end = at + c->spans[i].len;
+		bool after = gpa >= end;
+		uint64_t bytes = after ? gpa - end : at - gpa;
+
+		if (n->c && bytes >= n->bytes)
+			continue;
+		*n = (struct nearest){ q, c, bytes, after };
+	}
+}
+
+static void name_other(const struct kc_oracle *o, uint64_t gpa, struct kc_place_of *p)
+{
+	struct nearest n = { 0 };
+	int len = snprintf(p->text, sizeof(p->text), "memory that belongs to no buffer in flight");
+
+	for (unsigned qi = 0; qi < o->nq; qi++)
+		for (uint32_t h = 0; o->q[qi] && o->q[qi]->by_head && h < KC_WATCH_HEADS; h++)
+			if (o->q[qi]->by_head[h])
+				measure(o->q[qi], o->q[qi]->by_head[h], gpa, &n);
+	if (n.c)
+		snprintf(p->text + len, sizeof(p->text) - len,
+			 ", %" PRIu64 " bytes %s the nearest, which is of %s %u of queue %u", n.bytes,
+			 n.after ? "after" : "before", n.q->layout->id_name, n.c->head, n.q->qi);
+}
+
+unsigned kc_watch_line(const struct kc_oracle *o)
+{
+	return o->cfg.trace ? o->cfg.trace->step : 0;
+}
+
+/* Whatever is in a buffer was written there before it was offered. */
+const char *kc_watch_since(const struct kc_oracle *o, const struct kc_place_of *p, char *buf, size_t cap)
+{
+	unsigned line = p->line > o->compared ? p->line : o->compared;
+
+	buf[0] = 0;
+	if (line)
+		snprintf(buf, cap, " since line %u", line);
+	return buf;
+}
+
 void kc_watch_place(const struct kc_oracle *o, uint64_t gpa, struct kc_place_of *p)
 {
+	p->line = 0;
 	if (any_ring(o, gpa, true, p) || any_chain(o, gpa, in_chain, p) || any_left(o, gpa, p) ||
 	    any_chain(o, gpa, near_chain, p) || any_ring(o, gpa, false, p))
 		return;
 	p->at = KC_AT_OTHER;
 	p->q = NULL;
-	snprintf(p->text, sizeof(p->text), "memory that belongs to no buffer in flight");
+	name_other(o, gpa, p);
 }

@@ -202,6 +202,7 @@ struct kc_watch_chain *kc_watch_offer(struct kc_oracle *o, struct kc_watch_queue
 	}
 	*c = (struct kc_watch_chain){ .serial = ++q->serial, .idx = like->idx, .head = like->head,
 				      .pos = like->pos, .slots = like->slots, .allowed = times,
+				      .bad = like->bad, .line = kc_watch_line(o),
 				      .kicks_before = q->kicks };
 	q->layout->walk(o, q, c);
 	hold(&o->shadow, c);

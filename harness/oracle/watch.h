@@ -48,6 +48,7 @@ struct kc_watch_chain {
 	uint64_t readable, writable;	/* bytes in all */
 	struct kc_span *spans;
 	unsigned nspans, cap;
+	unsigned line;			/* of the script, where it was offered; 0: not known */
 	/* When it was published: */
 	bool at_start;			/* it lay there when the queue started */
 	bool kick_due;			/* what the device had written asked for a kick */
@@ -113,6 +114,7 @@ struct kc_oracle {
 	unsigned nq;			/* all beyond are NULL */
 	unsigned running;		/* queues that are started */
 	bool failed;			/* out of memory: judges nothing any more */
+	unsigned compared;		/* line of the script at the last comparison of all memory */
 	uint64_t features;		/* of the last SET_FEATURES */
 	uint64_t events;		/* everything that happened, for progress */
 	struct {
@@ -221,9 +223,13 @@ enum kc_at { KC_AT_DESC, KC_AT_AVAIL, KC_AT_USED, KC_AT_USED_END, KC_AT_TABLE, K
 struct kc_place_of {
 	enum kc_at at;
 	const struct kc_watch_queue *q;	/* NULL for KC_AT_OTHER */
-	char text[96];			/* "guard after buffer of head 3 of queue 0" */
+	unsigned line;			/* of the script, where it became what it is; 0: not known */
+	char text[160];			/* "guard after buffer of head 3 of queue 0" */
 };
 void kc_watch_place(const struct kc_oracle *o, uint64_t gpa, struct kc_place_of *p);
+/* " since line 12": since when it has not been as kickcall left it, as far as that is known. */
+const char *kc_watch_since(const struct kc_oracle *o, const struct kc_place_of *p, char *buf, size_t cap);
+unsigned kc_watch_line(const struct kc_oracle *o);
 #define KC_NEAR		KC_MEM_GUARD	/* bytes: this close beside something is its guard */
 static inline bool kc_place_in(uint64_t gpa, uint64_t base, uint64_t len)
 {

@@ -36,6 +36,7 @@ struct bench {
 	struct kc_mem mem;
 	struct kc_oracle *o;
 	struct kc_backend be;		/* connected, speaks messages */
+	struct kc_trace trace;		/* its step is the script's line */
 	struct bench_queue q[2];
 	unsigned n;			/* accusations */
 	char clause[ACCUSED_MAX][48];
@@ -65,7 +66,7 @@ static inline struct bench *bench_new(enum kc_mode mode)
 	assert_non_null(b);
 	assert_int_equal(kc_mem_init(&b->mem, rows, 3, NULL), 0);
 	b->be = (struct kc_backend){ .caps = KC_CAP_MESSAGES, .connected = true };
-	c = (struct kc_oracle_config){ .mem = &b->mem, .mode = mode, .be = &b->be,
+	c = (struct kc_oracle_config){ .mem = &b->mem, .mode = mode, .trace = &b->trace, .be = &b->be,
 				       .accuse = bench_accuse, .ctx = b };
 	b->o = kc_oracle_new(&c);
 	assert_non_null(b->o);

@@ -71,6 +71,47 @@ static void each_place_has_its_clause(void **state)
 	none(b);	/* said once */
 }
 
+/* A change is younger than the last comparison, and than the chain whose memory it is. */
+static void since_when(void **state)
+{
+	struct bench *b = *state;
+	struct bench_queue *q = start(b, 0, 8, 0, 0);
+
+	flip_and_verify(b, BUF(40));
+	accused(b, "VU-MEMACC-01", "were changed by the device, the first");	/* nobody knows */
+	b->trace.step = 12;
+	kc_oracle_verify_memory(b->o);
+	b->trace.step = 15;
+	drv_request(b, q, 0);
+	b->trace.step = 17;
+	dev_flip(b, BUF(0));
+	dev_flip(b, BUF(40));
+	dev_flip(b, q->c.avail);
+	kc_oracle_verify_memory(b->o);
+	assert_int_equal(b->n, 3);
+	assert_non_null(strstr(b->message[0], "flags of the available ring of queue 0) were changed by the device "
+			       "since line 12"));
+	assert_non_null(strstr(b->message[1], "head 0 of queue 0) were changed by the device since line 15"));
+	assert_non_null(strstr(b->message[2], "since line 12"));
+	b->n = 0;
+	b->trace.step = 20;
+	flip_and_verify(b, BUF(0));
+	accused(b, "VQ-SPLIT-DESC-DEV-01", "since line 17");
+}
+
+static void the_nearest_buffer_is_named(void **state)
+{
+	struct bench *b = *state;
+	struct bench_queue *q = start(b, 0, 8, 0, 0);
+
+	drv_request(b, q, 0);
+	drv_request(b, q, 2);
+	flip_and_verify(b, BUF(5) + 32 + 100);
+	accused(b, "VU-MEMACC-01", "no buffer in flight, 100 bytes after the nearest, which is of head 4 of queue 0");
+	flip_and_verify(b, BUF(4) - 200);
+	accused(b, "VU-MEMACC-01", "200 bytes before the nearest, which is of head 4 of queue 0");
+}
+
 static void a_run_across_regions_and_pages(void **state)
 {
 	struct bench *b = *state;
@@ -434,6 +475,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RUN(what_the_device_may_write),
 		RUN(each_place_has_its_clause),
+		RUN(since_when),
+		RUN(the_nearest_buffer_is_named),
 		SIM(a_run_across_regions_and_pages),
 		RUN(a_late_write),
 		RUN(a_written_readable_buffer_is_named_at_use),
