@@ -74,8 +74,10 @@ struct kc_layout {
 	uint64_t (*device_bytes)(uint32_t size);	/* of the device's area */
 	/* The position in a vhost base: where the device goes on reading. */
 	uint32_t (*base_pos)(const struct kc_watch_queue *q, uint32_t base);
-	/* The ring lies in memory as the driver made it; cfg is set. / It is given up. */
+	/* The ring lies in memory as the driver made it; cfg is set. / The device has acknowledged that it
+	 * stopped (optional). / It is given up. */
 	void (*start)(struct kc_oracle *o, struct kc_watch_queue *q);
+	void (*rest)(struct kc_oracle *o, struct kc_watch_queue *q);
 	void (*stop)(struct kc_oracle *o, struct kc_watch_queue *q);
 	/* What the driver has published, and what the device has used since the last look. */
 	void (*read_offered)(struct kc_oracle *o, struct kc_watch_queue *q, bool at_start);
@@ -97,8 +99,11 @@ struct kc_layout {
 	/* "used_event 5", "driver area flags 1": for messages. */
 	void (*say_call_wish)(struct kc_wish w, const struct kc_watch_queue *q, char *buf, size_t cap);
 	void (*say_kick_wish)(struct kc_wish w, const struct kc_watch_queue *q, char *buf, size_t cap);
-	/* What a position looks like to a driver: split: itself; packed: slot, wrap counter in bit 15. */
+	/* What a position looks like to a driver: split: itself; packed: slot, wrap counter in bit 15. / The
+	 * used entry there: split: its index; packed: its slot. / In words. */
 	uint16_t (*show)(const struct kc_watch_queue *q, uint32_t pos);
+	uint16_t (*entry)(const struct kc_watch_queue *q, uint32_t pos);
+	void (*say_pos)(const struct kc_watch_queue *q, uint32_t pos, char *buf, size_t cap);
 	/* The rule that a call which is due and does not come breaks. */
 	enum kc_rule (*call_rule)(const struct kc_oracle *o, const struct kc_watch_queue *q);
 	/* The device's suppression field, in the first 4 bytes of its area; false if that value means
@@ -107,6 +112,9 @@ struct kc_layout {
 	bool (*flags_defined)(const struct kc_watch_queue *q, uint32_t flags, char *buf, size_t cap);
 	/* The device has moved on by itself after the queue was stopped: what is there, into buf. */
 	bool (*moved)(struct kc_oracle *o, struct kc_watch_queue *q, char *buf, size_t cap);
+	/* Nothing more comes, chains are in flight, and the device has written where, or what, makes nothing
+	 * used: what is there, into buf. *next: in the right place. It is told once. Optional. */
+	bool (*strayed)(struct kc_oracle *o, struct kc_watch_queue *q, bool *next, char *buf, size_t cap);
 	/* Is gpa in one of its areas, or right behind the device's? */
 	bool (*place)(const struct kc_watch_queue *q, uint64_t gpa, struct kc_place_of *p);
 	/* Both sides' indices, for the picture. */

@@ -9,10 +9,16 @@
  * nothing about the list that was offered through it once that slot was passed: what a list may do is
  * in the books, under its buffer id.
  *
- * The device may write a slot only when it uses a buffer there, so the ring as such is never
- * permitted: each used descriptor is taken over as it is read, and whatever else changes in the ring
- * shows when memory is compared. slot_serial tells whether a slot is still the device's to read; those
- * are pinned.
+ * slot_serial tells whether a slot is the device's to read; those are pinned. They are permitted as well:
+ * a used descriptor is several stores, and some devices write later ones first (2.8.9). When used_pos
+ * passes slots, the used descriptor is taken over, and the ones behind it that belong to the same list
+ * must be as the driver left them. Whatever else changes in the ring shows when memory is compared; what
+ * was written in the wrong place, or the wrong way, in slots still in flight shows when nothing more
+ * comes (strayed).
+ *
+ * A list whose end a device may see elsewhere makes the queue vague: ids that nobody knows may come of
+ * it. Once it is used, or a descriptor in flight gets another id or another end, nobody can say where the
+ * next used descriptor belongs: the queue is adrift, and not followed.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -62,6 +68,16 @@ static uint64_t slot_gpa(const struct kc_watch_queue *q, uint32_t slot)
 	return q->cfg.desc + 16ull * slot;
 }
 
+static void say_pos(const struct kc_watch_queue *q, uint32_t pos, char *buf, size_t cap)
+{
+	snprintf(buf, cap, "slot %u, wrap %u", slot_of(q, pos), wrap_of(q, pos));
+}
+
+static uint16_t entry(const struct kc_watch_queue *q, uint32_t pos)
+{
+	return (uint16_t)slot_of(q, pos);
+}
+
 /* --- Life ------------------------------------------------------------------------------------- */
 
 /* The base names both positions; a device that answers only the first (and so a front-end that hands it
@@ -72,20 +88,34 @@ static void start(struct kc_oracle *o, struct kc_watch_queue *q)
 	q->device_host = kc_watch_host(&o->shadow, q->cfg.used, KC_EVENT_BYTES);
 	q->used_gpa = q->cfg.used;
 	q->used_bytes = KC_EVENT_BYTES;
+	q->ring_gpa = q->cfg.desc;
+	q->ring_bytes = kc_pdesc_bytes(q->cfg.size);
 	q->offered_pos = base_pos(q, q->cfg.base);
 	q->used_pos = q->cfg.base >> 16 ? pos_of(q, (uint16_t)(q->cfg.base >> 16)) : q->offered_pos;
 }
 
+/* n slots become the device's, or (serial 0) the driver's. */
 static void own_slots(struct kc_oracle *o, struct kc_watch_queue *q, uint32_t pos, uint64_t n,
 		      uint64_t serial)
 {
-	for (; n && n <= q->cfg.size; n--, pos++) {
+	for (n = n < q->cfg.size ? n : q->cfg.size; n; n--, pos++) {
 		uint32_t slot = slot_of(q, pos);
+		bool changes = !q->slot_serial[slot] != !serial;
 
-		if (!q->slot_serial[slot] != !serial)
+		if (changes)
 			kc_shadow_pin(&o->shadow, slot_gpa(q, slot), 16, serial);
+		if (changes && !q->resting)
+			kc_shadow_permit(&o->shadow, slot_gpa(q, slot), 16, serial);
 		q->slot_serial[slot] = serial;
 	}
+}
+
+static void rest(struct kc_oracle *o, struct kc_watch_queue *q)
+{
+	for (uint32_t slot = 0; !q->resting && slot < q->cfg.size; slot++)
+		if (q->slot_serial[slot])
+			kc_shadow_permit(&o->shadow, slot_gpa(q, slot), 16, false);
+	q->resting = true;
 }
 
 static void stop(struct kc_oracle *o, struct kc_watch_queue *q)
@@ -128,8 +158,6 @@ static void element(struct kc_walk *w, struct kc_pdesc d)
 		kc_walk_buffer(w, d.addr, d.len, d.flags & VRING_DESC_F_WRITE);
 		return;
 	}
-	if (w->c->slots > 1)
-		kc_walk_bad(w, "INDIRECT is set in a list of several descriptors");
 	if (!w->q->cfg.indirect) {
 		kc_walk_bad(w, "INDIRECT is set and was not negotiated");
 		kc_walk_buffer(w, d.addr, d.len, d.flags & VRING_DESC_F_WRITE);
@@ -143,8 +171,6 @@ static void walk(struct kc_oracle *o, const struct kc_watch_queue *q, struct kc_
 
 	for (uint32_t i = 0; i < c->slots && !c->boundless; i++)
 		element(&w, shadow_desc(o, q, c->pos + i));
-	if (shadow_desc(o, q, c->pos + c->slots - 1).flags & VRING_DESC_F_NEXT)
-		kc_walk_bad(&w, "it is a loop");
 }
 
 /* --- What the driver offers ------------------------------------------------------------------- */
@@ -160,6 +186,8 @@ static struct kc_wish wish_of(const struct kc_watch_queue *q, struct kc_event_ar
 	case VRING_PACKED_EVENT_FLAG_DISABLE:
 		return (struct kc_wish){ KC_WISH_NEVER, 0 };
 	case VRING_PACKED_EVENT_FLAG_DESC:
+		if (!q->cfg.event_idx)
+			return (struct kc_wish){ KC_WISH_ALWAYS, 0 };	/* reserved */
 		if ((e.off_wrap & (KC_EVENT_WRAP - 1u)) >= q->cfg.size)
 			return (struct kc_wish){ KC_WISH_NEVER, 0 };	/* there is no such slot */
 		return (struct kc_wish){ KC_WISH_AT, pos_of(q, e.off_wrap) };
@@ -190,31 +218,41 @@ static uint32_t measure(const struct kc_oracle *o, const struct kc_watch_queue *
 	return n;
 }
 
-static void check_list(const struct kc_oracle *o, struct kc_watch_queue *q, uint32_t pos, uint32_t n)
+/* Why a device might see the list end elsewhere, or NULL. */
+static const char *vagueness(const struct kc_oracle *o, const struct kc_watch_queue *q, uint32_t pos,
+			     uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t at = kc_watch_forward(q, pos, i);
+		struct kc_pdesc d = shadow_desc(o, q, at);
 
 		if (q->slot_serial[slot_of(q, at)])
-			kc_watch_malformed(q, "a list reaches into slots that are still in flight");
-		if (!is_available(shadow_desc(o, q, at).flags, wrap_of(q, at)))
-			kc_watch_malformed(q, "a list goes on in a descriptor that is not available");
+			return "a list reaches into slots that are still in flight";
+		if (!is_available(d.flags, wrap_of(q, at)))
+			return "a list goes on in a descriptor that is not available";
+		if (n > 1 && d.flags & VRING_DESC_F_INDIRECT)
+			return "INDIRECT is set in a list of several descriptors";
+		if (i + 1 == n && d.flags & VRING_DESC_F_NEXT)
+			return "it is a loop";
 	}
+	return NULL;
 }
 
 static bool offer_next(struct kc_oracle *o, struct kc_watch_queue *q, uint32_t *pos)
 {
-	struct kc_watch_chain *c, like = { .idx = (uint16_t)slot_of(q, *pos), .pos = *pos };
+	struct kc_watch_chain *c, like = { .idx = entry(q, *pos), .pos = *pos };
 
 	if (q->slot_serial[slot_of(q, *pos)] ||
 	    !is_available(shadow_desc(o, q, *pos).flags, wrap_of(q, *pos)))
 		return false;
 	like.slots = measure(o, q, *pos, &like.head);
-	check_list(o, q, *pos, like.slots);
+	like.bad = vagueness(o, q, *pos, like.slots);
+	q->vague |= like.bad != NULL;
 	c = kc_watch_offer(o, q, &like, 1);
 	if (!c)
 		return false;
-	q->derailed |= c->pos != *pos;	/* an id that is in flight: which of the two is used? */
+	if (c->pos != *pos)
+		kc_watch_derail(o, q);	/* an id that is in flight: which of the two is used? */
 	own_slots(o, q, *pos, like.slots, c->serial);
 	*pos = kc_watch_forward(q, *pos, like.slots);
 	q->offered++;
@@ -240,53 +278,109 @@ static bool used_flags(uint16_t flags, bool wrap)
 	return !(flags & KC_PDESC_F_AVAIL) == !wrap && !(flags & KC_PDESC_F_USED) == !wrap;
 }
 
-static bool used_at(const struct kc_watch_queue *q, uint32_t pos, struct kc_pdesc *d)
+static bool is_own(const struct kc_oracle *o, uint64_t gpa)
 {
-	const uint8_t *p = q->desc_host + 16ull * slot_of(q, pos);
-
-	/* (B) */
-	if (!used_flags(kc_ring_load16(p + KC_PDESC_FLAGS, __ATOMIC_ACQUIRE), wrap_of(q, pos)))
-		return false;
-	*d = kc_pdesc_read(p);
-	return true;
+	return o->shadow.own_gpa < gpa + 16 && gpa < o->shadow.own_end;
 }
 
-/* In order, one descriptor may stand for a batch that ends with the list it names. */
-static unsigned batch_before(const struct kc_watch_queue *q, const struct kc_watch_chain *c)
+/* Where nothing is in flight, what the driver wrote may look used. */
+static bool used_at(const struct kc_oracle *o, const struct kc_watch_queue *q, uint32_t pos,
+		    struct kc_pdesc *d)
 {
+	uint32_t slot = slot_of(q, pos);
+	const uint8_t *p = q->desc_host + 16ull * slot;
+
+	/* (B) */
+	if (!used_flags(kc_ring_load16(p + KC_PDESC_FLAGS, __ATOMIC_ACQUIRE), wrap_of(q, pos)) ||
+	    is_own(o, slot_gpa(q, slot)))
+		return false;
+	*d = kc_pdesc_read(p);
+	return (q->slot_serial && q->slot_serial[slot]) ||
+		!used_flags(shadow_desc(o, q, pos).flags, wrap_of(q, pos));
+}
+
+/*
+ * In order, one descriptor may stand for a batch that ends with the list it names; no other slot of the
+ * batch is written then. How many lists before c does it stand for? None, if the next used descriptor
+ * comes right behind c's own slots and names one of them: c came out of turn.
+ */
+static unsigned batch_before(const struct kc_oracle *o, struct kc_watch_queue *q,
+			     struct kc_watch_used *u)
+{
+	const struct kc_watch_chain *c = u->chain, *i, *next;
+	struct kc_pdesc d;
 	unsigned n = 0;
 
-	for (const struct kc_watch_chain *i = q->first; i && i != c; i = i->next)
+	if (c != q->first && used_at(o, q, kc_watch_forward(q, q->used_pos, c->slots), &d)) {
+		next = q->by_head[d.id];
+		if (next && !next->used && next->serial < c->serial) {
+			u->overtaken = q->first;
+			return 0;
+		}
+	}
+	for (i = q->first; i && i != c; i = i->next)
 		n++;
 	return n;
+}
+
+/* Slots that were passed and hold no used descriptor are as the driver left them. */
+static void check_passed(struct kc_oracle *o, const struct kc_watch_queue *q, uint32_t pos, uint64_t n)
+{
+	for (; n; n--, pos++)
+		kc_shadow_compare_range(&o->shadow, slot_gpa(q, slot_of(q, pos)), 16, kc_watch_changed, o);
+}
+
+/* What was written up to now is still to be judged. */
+static void lose_track(struct kc_oracle *o, struct kc_watch_queue *q)
+{
+	kc_watch_loosen(o, q);
+	kc_shadow_compare(&o->shadow, kc_watch_changed, o);
+	kc_watch_derail(o, q);
+}
+
+static void pass(struct kc_oracle *o, struct kc_watch_queue *q, struct kc_watch_used *u)
+{
+	uint32_t at = q->used_pos;
+	uint64_t slots = q->used_slots;
+
+	if (u->chain && q->cfg.in_order)
+		kc_watch_skipped(o, q, batch_before(o, q, u));
+	/* Who knows how many slots a list takes that is malformed, or that nobody offered? */
+	q->derailed |= !u->chain || u->chain->bad;
+	kc_watch_used(o, q, u);
+	slots = q->used_slots - slots;
+	own_slots(o, q, at, slots, 0);
+	if (q->derailed)
+		lose_track(o, q);
+	else if (!q->malformed)
+		check_passed(o, q, at + 1, slots - 1);
 }
 
 /* The next used descriptor. false: there is none, or only a later look can explain it. */
 static bool take_used(struct kc_oracle *o, struct kc_watch_queue *q, bool final)
 {
 	uint32_t at = q->used_pos;
-	uint64_t slots = q->used_slots;
-	struct kc_watch_used u = { .idx = (uint16_t)slot_of(q, at) };
+	struct kc_watch_used u = { .idx = entry(q, at) };
 	struct kc_watch_chain *c;
 	struct kc_pdesc d;
 
-	if (!used_at(q, at, &d))
+	if (!used_at(o, q, at, &d))
 		return false;
 	c = q->by_head[d.id];
-	if ((!c || c->used) && !final)
+	if (!final && (!c || c->used || c->bad))
 		return false;
+	kc_shadow_sync(&o->shadow, slot_gpa(q, slot_of(q, at)), 16);
+	if (!c && q->vague) {
+		lose_track(o, q);
+		return false;
+	}
 	u.id = d.id;
 	u.len = d.flags & VRING_DESC_F_WRITE ? d.len : 0;
+	u.says = d.flags & VRING_DESC_F_WRITE ? KC_SAYS_WRITTEN : KC_SAYS_UNTOUCHED;
 	u.again = c && c->used;
 	u.chain = u.again ? NULL : c;
 	u.late = !c && kc_watch_is_left(q, u.id);
-	kc_shadow_sync(&o->shadow, slot_gpa(q, slot_of(q, at)), 16);
-	if (u.chain && q->cfg.in_order)
-		kc_watch_skipped(o, q, batch_before(q, c));
-	/* Who knows how many slots a list takes that is malformed, or that nobody offered? */
-	q->derailed |= !u.chain || c->bad;
-	kc_watch_used(o, q, &u);
-	own_slots(o, q, at, q->used_slots - slots, 0);
+	pass(o, q, &u);
 	return !q->derailed;
 }
 
@@ -302,13 +396,53 @@ static bool moved(struct kc_oracle *o, struct kc_watch_queue *q, char *buf, size
 	uint64_t at = slot_gpa(q, slot_of(q, q->used_pos));
 	struct kc_pdesc d;
 
-	if (!q->desc_host || !used_at(q, q->used_pos, &d) ||
-	    used_flags(shadow_desc(o, q, q->used_pos).flags, wrap_of(q, q->used_pos)) ||
-	    kc_shadow_permitted(&o->shadow, at))
+	/* permitted or pinned: there is something else by now */
+	if (!q->desc_host || !used_at(o, q, q->used_pos, &d) || kc_shadow_permitted(&o->shadow, at) ||
+	    kc_shadow_pinned(&o->shadow, at, 16))
 		return false;
 	snprintf(buf, cap, "slot %u was used with id %u", slot_of(q, q->used_pos), d.id);
 	kc_shadow_sync(&o->shadow, at, 16);
 	return true;
+}
+
+static bool slot_changed(const struct kc_oracle *o, const struct kc_watch_queue *q, uint32_t slot)
+{
+	uint8_t before[16];
+
+	kc_shadow_read(&o->shadow, slot_gpa(q, slot), before, sizeof(before));
+	return memcmp(before, q->desc_host + 16ull * slot, sizeof(before));
+}
+
+static void say_stray(const struct kc_watch_queue *q, uint32_t slot, bool next, char *buf, size_t cap)
+{
+	struct kc_pdesc d = kc_pdesc_read(q->desc_host + 16ull * slot);
+	bool wrap = wrap_of(q, q->used_pos);
+
+	if (next)
+		snprintf(buf, cap, "slot %u was written with id %u, AVAIL %u and USED %u, expected both to be "
+			 "%u, as the device's wrap counter is", slot, d.id, !!(d.flags & KC_PDESC_F_AVAIL),
+			 !!(d.flags & KC_PDESC_F_USED), wrap);
+	else
+		snprintf(buf, cap, "slot %u was written with id %u, expected the next used descriptor in slot "
+			 "%u", slot, d.id, slot_of(q, q->used_pos));
+}
+
+static bool strayed(struct kc_oracle *o, struct kc_watch_queue *q, bool *next, char *buf, size_t cap)
+{
+	bool found = false;
+
+	for (uint32_t i = 0; i < q->cfg.size; i++) {
+		uint32_t slot = slot_of(q, q->used_pos + i);
+
+		if (!q->slot_serial[slot] || !slot_changed(o, q, slot))
+			continue;
+		if (!found)
+			say_stray(q, slot, i == 0, buf, cap);
+		*next = found ? *next : i == 0;
+		found = true;
+		kc_shadow_sync(&o->shadow, slot_gpa(q, slot), 16);
+	}
+	return found;
 }
 
 /* --- Wishes ----------------------------------------------------------------------------------- */
@@ -377,10 +511,13 @@ static bool flags_defined(const struct kc_watch_queue *q, uint32_t flags, char *
 
 static const char *misused_wish(const struct kc_oracle *o, const struct kc_watch_queue *q)
 {
-	uint16_t flags = driver_area(o, q).flags;
+	struct kc_event_area e = driver_area(o, q);
 
-	return flags > (q->cfg.event_idx ? VRING_PACKED_EVENT_FLAG_DESC : VRING_PACKED_EVENT_FLAG_DISABLE) ?
-		"the driver area's flags mean nothing" : NULL;
+	if (e.flags > (q->cfg.event_idx ? VRING_PACKED_EVENT_FLAG_DESC : VRING_PACKED_EVENT_FLAG_DISABLE))
+		return "the driver area's flags mean nothing";
+	if (e.flags == VRING_PACKED_EVENT_FLAG_DESC && (e.off_wrap & (KC_EVENT_WRAP - 1u)) >= q->cfg.size)
+		return "the driver area names a slot that the ring has not";
+	return NULL;
 }
 
 /* --- kickcall's own writes -------------------------------------------------------------------- */
@@ -399,20 +536,40 @@ static void touch_chain_of(struct kc_watch_queue *q, uint64_t serial)
 {
 	for (struct kc_watch_chain *c = q->first; c; c = c->next)
 		if (c->serial == serial)
-			c->touched = c->boundless = true;
+			c->touched = c->torn = true;
 }
 
-/* A slot that the device has not passed yet is written again: it may have read the one or the other, and
- * do with it what it likes. */
+/* The descriptor as it will be. */
+static struct kc_pdesc rewritten(const struct kc_oracle *o, const struct kc_own_write *w, uint64_t gpa)
+{
+	uint64_t lo = gpa > w->gpa ? gpa : w->gpa, hi = gpa + 16 < w->end ? gpa + 16 : w->end;
+	uint8_t raw[16];
+
+	kc_shadow_read(&o->shadow, gpa, raw, sizeof(raw));
+	memcpy(raw + (lo - gpa), w->buf + (lo - w->gpa), hi - lo);
+	return kc_pdesc_read(raw);
+}
+
+/* The device may have read the one or the other, or some of each. */
+static void touch_slot(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_own_write *w,
+		       uint32_t slot)
+{
+	const uint16_t extent = VRING_DESC_F_NEXT | KC_PDESC_F_AVAIL | KC_PDESC_F_USED;
+	struct kc_pdesc was = shadow_desc(o, q, slot), is = rewritten(o, w, slot_gpa(q, slot));
+
+	kc_watch_malformed(q, "a descriptor was rewritten while its list was in flight");
+	touch_chain_of(q, q->slot_serial[slot]);
+	if (was.id != is.id || (was.flags ^ is.flags) & extent)
+		kc_watch_derail(o, q);
+}
+
 static void touch_offered(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_own_write *w)
 {
-	for (uint32_t slot = 0; slot < q->cfg.size; slot++) {
-		if (!q->slot_serial[slot] || !kc_own_write_overlaps(w, slot_gpa(q, slot), 16) ||
-		    !kc_own_write_changes(o, w, slot_gpa(q, slot), 16))
-			continue;
-		kc_watch_malformed(q, "a descriptor was rewritten while its list was in flight");
-		touch_chain_of(q, q->slot_serial[slot]);
-	}
+	uint32_t slot = w->gpa > q->cfg.desc ? (uint32_t)((w->gpa - q->cfg.desc) / 16) : 0;
+
+	for (; slot < q->cfg.size && slot_gpa(q, slot) < w->end; slot++)
+		if (q->slot_serial[slot] && kc_own_write_changes(o, w, slot_gpa(q, slot), 16))
+			touch_slot(o, q, w, slot);
 }
 
 static void touch_used(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_own_write *w)
@@ -440,14 +597,23 @@ static bool in_device_area(const struct kc_watch_queue *q, uint64_t gpa, struct 
 	return false;
 }
 
+static void name_slot(const struct kc_watch_queue *q, uint32_t slot, struct kc_place_of *p)
+{
+	int n = snprintf(p->text, sizeof(p->text), "slot %u of the ring of queue %u", slot, q->qi);
+	struct kc_pdesc d;
+
+	if (!q->desc_host)
+		return;
+	d = kc_pdesc_read(q->desc_host + 16ull * slot);
+	snprintf(p->text + n, sizeof(p->text) - n, ", now len %u id %u flags 0x%04x", d.len, d.id, d.flags);
+}
+
 static bool place(const struct kc_watch_queue *q, uint64_t gpa, struct kc_place_of *p)
 {
 	p->q = q;
 	if (kc_place_in(gpa, q->cfg.desc, kc_pdesc_bytes(q->cfg.size))) {
-		uint64_t slot = (gpa - q->cfg.desc) / 16;
-
 		p->at = KC_AT_DESC;
-		snprintf(p->text, sizeof(p->text), "slot %" PRIu64 " of the ring of queue %u", slot, q->qi);
+		name_slot(q, (uint32_t)((gpa - q->cfg.desc) / 16), p);
 		return true;
 	}
 	if (kc_place_in(gpa, q->cfg.avail, KC_EVENT_BYTES)) {
@@ -485,12 +651,16 @@ const struct kc_layout kc_layout_packed = {
 	.device_bytes = device_bytes,
 	.base_pos = base_pos,
 	.show = show,
+	.entry = entry,
+	.say_pos = say_pos,
 	.start = start,
+	.rest = rest,
 	.stop = stop,
 	.walk = walk,
 	.read_offered = read_offered,
 	.read_used = read_used,
 	.moved = moved,
+	.strayed = strayed,
 	.offers = offers,
 	.suppresses = suppresses,
 	.touch_used = touch_used,

@@ -31,6 +31,12 @@ static uint16_t show(const struct kc_watch_queue *q, uint32_t pos)
 	return (uint16_t)pos;
 }
 
+static void say_pos(const struct kc_watch_queue *q, uint32_t pos, char *buf, size_t cap)
+{
+	(void)q;
+	snprintf(buf, cap, "%u", pos);
+}
+
 /* --- Life ------------------------------------------------------------------------------------- */
 
 static void start(struct kc_oracle *o, struct kc_watch_queue *q)
@@ -458,6 +464,8 @@ const struct kc_layout kc_layout_split = {
 	.device_bytes = device_bytes,
 	.base_pos = base_pos,
 	.show = show,
+	.entry = show,
+	.say_pos = say_pos,
 	.start = start,
 	.stop = stop,
 	.walk = walk,

@@ -15,11 +15,11 @@
 #include <harness/oracle/watch.h>
 
 const struct kc_point *const kc_points[] = {
+	&kc_point_indices,	/* first: what went astray is not lost */
 	&kc_point_conservation,
 	&kc_point_used_len,
 	&kc_point_canary,
 	&kc_point_ownership,
-	&kc_point_indices,
 	&kc_point_notify,
 	&kc_point_in_order,
 	&kc_point_base,
@@ -99,6 +99,7 @@ static void end_session(struct kc_oracle *o, bool orderly)
 			continue;
 		o->q[qi]->started = false;
 		o->q[qi]->orphan = true;
+		kc_watch_loosen(o, o->q[qi]);
 	}
 	o->running = 0;
 }
@@ -159,6 +160,8 @@ static void stop(struct kc_oracle *o, struct kc_watch_queue *q, int64_t base)
 	kc_watch_look(o, q);
 	q->stopping = false;	/* from here on excuses are the points' own affair */
 	kc_points_tell(o, stopped, q, base);
+	if (q->layout->rest)
+		q->layout->rest(o, q);
 	if (o->running == 1)
 		kc_oracle_verify_memory(o);
 	kc_watch_stop(o, q);
@@ -249,21 +252,21 @@ void kc_oracle_kicked(struct kc_oracle *o, unsigned qi)
 	if (!q)
 		return;
 	q->kicks++;
-	q->kicked_pos = q->asked_pos = q->offered_pos;
+	q->kicked_slots = q->asked_slots = q->offered_slots;
 }
 
 void kc_oracle_kick_withheld(struct kc_oracle *o, unsigned qi)
 {
 	struct kc_watch_queue *q = happened(o, qi);
-	uint32_t from;
+	uint64_t n;
 
 	if (!q || !q->layout)
 		return;
-	from = q->asked_pos;
-	q->asked_pos = q->offered_pos;
+	n = q->offered_slots - q->asked_slots;
+	q->asked_slots = q->offered_slots;
 	/* live: the wish may be another one by now */
 	if (o->cfg.mode == KC_MODE_SIM && q->started && !q->malformed && !q->derailed &&
-	    kc_watch_asks(q, q->layout->kick_wish(q), from, kc_watch_distance(q, from, q->offered_pos)))
+	    kc_watch_asks_last(q, q->layout->kick_wish(q), n))
 		kc_watch_driver_broke(q, "a kick that the device wants was not given");
 }
 
@@ -452,6 +455,8 @@ void kc_watch_changed(void *ctx, const struct kc_shadow_change *c)
 
 	kc_watch_place(o, c->gpa, &p);
 	kc_points_tell(o, changed, c, &p);
+	if (p.at == KC_AT_DESC)		/* the rest of it is the same story */
+		kc_shadow_sync(&o->shadow, p.q->cfg.desc + (c->gpa - p.q->cfg.desc) / 16 * 16, 16);
 }
 
 void kc_oracle_verify_memory(struct kc_oracle *o)

@@ -12,8 +12,8 @@
  *   kick came after it was published: VU-RING-STATE-04, a started and enabled ring is processed.
  *   None came because the device had said that it wants none, or has rewritten since what it wants
  *   (it must then look again): KC_RULE_LOOK_AGAIN, with KC_RULE_USED_ID since the chain is lost
- *   whatever the reason. It lay in the ring at the start: VU-RING-START-03. A kick was due and the
- *   driver gave none: nothing is wrong with the device.
+ *   whatever the reason. It lay in the ring at the start: VU-RING-START-03. A kick was due, for this
+ *   chain or a later one, and the driver gave none: nothing is wrong with the device.
  */
 #include <harness/oracle/watch.h>
 
@@ -24,31 +24,32 @@ static void entry_used(struct kc_oracle *o, struct kc_watch_queue *q, const stru
 	q->lost.told = q->serial;	/* one accusation: what it stands for is not lost besides */
 	if (u->again)
 		kc_accuse(o, kc_rule_clause(KC_RULE_USED_ID, q->layout),
-			  "queue %u: used entry %u names head %u, expected a head in "
-			  "flight, and this one was used already and not offered since",
-			  q->qi, u->idx, u->id);
+			  "queue %u: %s %u names %s %u, expected one in flight, and this one was used "
+			  "already and not offered since", q->qi, q->layout->used_name, u->idx,
+			  q->layout->id_name, u->id);
 	else
 		kc_accuse(o, kc_rule_clause(KC_RULE_USED_ID, q->layout),
-			  "queue %u: used entry %u names id %u (len %u), expected one "
-			  "of the %llu heads in flight",
-			  q->qi, u->idx, u->id, u->len, (unsigned long long)q->inflight);
+			  "queue %u: %s %u names id %u (len %u), expected one of the %llu %ss in flight",
+			  q->qi, q->layout->used_name, u->idx, u->id, u->len,
+			  (unsigned long long)q->inflight, q->layout->id_name);
 }
 
 /* With base known, chains before it were taken by the device. */
 static void queue_stopped(struct kc_oracle *o, struct kc_watch_queue *q, int64_t base)
 {
 	const struct kc_watch_chain *c = q->first;
+	char at[32];
 
 	if (base < 0 || !c || !kc_watch_owes(o, q) || c->serial <= q->lost.told ||
 	    o->grammar.acked & KC_BIT(KC_PF_GET_VRING_BASE_INFLIGHT))
 		return;
-	if (kc_watch_distance(q, c->pos, q->offered_pos) <=
-	    kc_watch_distance(q, q->layout->base_pos(q, (uint32_t)base), q->offered_pos))
+	if (kc_watch_distance(q, c->pos, q->offered_pos) <
+	    kc_watch_distance(q, q->layout->base_pos(q, (uint32_t)base), q->offered_pos) + c->slots)
 		return;
+	q->layout->say_pos(q, q->layout->base_pos(q, (uint32_t)base), at, sizeof(at));
 	kc_accuse(o, "VU-MSG-GETBASE-02",
-		  "queue %u: stopped with base %u, expected every chain before it to "
-		  "be used, and head %u (%s %u) is not",
-		  q->qi, (uint16_t)base, c->head, q->layout->place_name, c->idx);
+		  "queue %u: stopped with base %s, expected every chain before it to be used, and %s %u "
+		  "(%s %u) is not", q->qi, at, q->layout->id_name, c->head, q->layout->place_name, c->idx);
 }
 
 static bool was_kicked(const struct kc_watch_queue *q, const struct kc_watch_chain *c)
@@ -66,6 +67,15 @@ static bool wish_moved(const struct kc_watch_queue *q, const struct kc_watch_cha
 	return now.kind != c->asked.kind || now.pos != c->asked.pos;
 }
 
+/* A kick was due, for this chain or one behind it, and the device waits for it. */
+static bool waits_for_kick(const struct kc_watch_queue *q, const struct kc_watch_chain *c)
+{
+	for (; c; c = c->next)
+		if (c->kick_due && !wish_moved(q, c))
+			return true;
+	return false;
+}
+
 static void not_kicked(struct kc_oracle *o, struct kc_watch_queue *q,
 		       const struct kc_watch_chain *c)
 {
@@ -73,22 +83,21 @@ static void not_kicked(struct kc_oracle *o, struct kc_watch_queue *q,
 
 	if (c->at_start || c->serial <= q->lost.serial_void) {
 		kc_accuse(o, "VU-RING-START-03",
-			  "queue %u: head %u (%s %u) was in the ring when it "
-			  "was started, expected it to be used without a kick, and nothing can run "
-			  "any more",
-			  q->qi, c->head, q->layout->place_name, c->idx);
+			  "queue %u: %s %u (%s %u) was in the ring when it was started, expected it to be "
+			  "used without a kick, and nothing can run any more",
+			  q->qi, q->layout->id_name, c->head, q->layout->place_name, c->idx);
 		return;
 	}
-	if (c->kick_due && !wish_moved(q, c))
+	if (waits_for_kick(q, c))
 		return;
 	q->layout->say_kick_wish(c->asked, q, wish, sizeof(wish));
 	kc_accuse(o, kc_rule_clause(KC_RULE_LOOK_AGAIN, q->layout),
-		  "queue %u: head %u (%s %u) was published while %s, which asks for no kick, expected "
+		  "queue %u: %s %u (%s %u) was published while %s, which asks for no kick, expected "
 		  "the device to look again before it sleeps, and nothing can run any more",
-		  q->qi, c->head, q->layout->place_name, c->idx, wish);
+		  q->qi, q->layout->id_name, c->head, q->layout->place_name, c->idx, wish);
 	kc_accuse(o, kc_rule_clause(KC_RULE_USED_ID, q->layout),
-		  "queue %u: expected head %u (%s %u) to be used once, and it never will be",
-		  q->qi, c->head, q->layout->place_name, c->idx);
+		  "queue %u: expected %s %u (%s %u) to be used once, and it never will be",
+		  q->qi, q->layout->id_name, c->head, q->layout->place_name, c->idx);
 }
 
 static void quiet(struct kc_oracle *o, struct kc_watch_queue *q)
@@ -100,15 +109,14 @@ static void quiet(struct kc_oracle *o, struct kc_watch_queue *q)
 	q->lost.told = q->serial;
 	if (q->serial_used > c->serial)
 		kc_accuse(o, kc_rule_clause(KC_RULE_USED_ID, q->layout),
-			  "queue %u: expected head %u (%s %u) to be used once, "
-			  "and it never will be, though chains offered later were",
-			  q->qi, c->head, q->layout->place_name, c->idx);
+			  "queue %u: expected %s %u (%s %u) to be used once, and it never will be, though "
+			  "chains offered later were",
+			  q->qi, q->layout->id_name, c->head, q->layout->place_name, c->idx);
 	else if (was_kicked(q, c))
 		kc_accuse(o, "VU-RING-STATE-04",
-			  "queue %u: head %u (%s %u) was published and kicked, expected it to be "
-			  "used, and %llu are: nothing can run any more",
-			  q->qi, c->head, q->layout->place_name, c->idx,
-			  (unsigned long long)q->used);
+			  "queue %u: %s %u (%s %u) was published and kicked, expected it to be used, and "
+			  "%llu are: nothing can run any more", q->qi, q->layout->id_name, c->head,
+			  q->layout->place_name, c->idx, (unsigned long long)q->used);
 	else
 		not_kicked(o, q, c);
 }

@@ -7,6 +7,11 @@
  * an untouched byte is a suspicion only: it is counted, and the first one described. The harness
  * confirms it by a second run with the complementary poison. More than len may have been written
  * (DEV-03).
+ *
+ * A packed ring's used descriptor says also whether anything was written (VQ-PACKED-WRITE-01). It was not
+ * to say so of a buffer that cannot be written to, nor deny it where bytes have changed that nothing else
+ * in flight lets the device write. In order, a descriptor speaks for the last list of a batch, or for all
+ * of it: the former is not judged then.
  */
 #include <inttypes.h>
 #include <harness/oracle/watch.h>
@@ -16,10 +21,10 @@ static void suspect(struct kc_oracle *o, const struct kc_watch_queue *q,
 {
 	if (!o->trust.suspicions)
 		snprintf(o->trust.first, sizeof(o->trust.first),
-			 "queue %u: head %u was used with len %u, "
+			 "queue %u: %s %u was used with len %u, "
 			 "expected the first %u writable bytes to be written, and %" PRIu64 " of "
 			 "them, the first at gpa 0x%" PRIx64 ", hold what they held before",
-			 q->qi, u->chain->head, u->len, u->len, n, first);
+			 q->qi, q->layout->id_name, u->chain->head, u->len, u->len, n, first);
 	o->trust.suspicions += n;
 }
 
@@ -45,18 +50,55 @@ static void look_for_untouched(struct kc_oracle *o, const struct kc_watch_queue 
 		suspect(o, q, u, n, first);
 }
 
+static uint64_t written(const struct kc_oracle *o, const struct kc_watch_chain *c, uint64_t *first)
+{
+	uint64_t n = 0, at = 0, here;
+
+	for (unsigned i = 0; i < c->nspans; i++) {
+		if (c->spans[i].kind != KC_SPAN_IN)
+			continue;
+		here = kc_shadow_written(&o->shadow, c->spans[i].gpa, c->spans[i].len, &at);
+		*first = n ? *first : at;
+		n += here;
+	}
+	return n;
+}
+
+static void check_write_flag(struct kc_oracle *o, const struct kc_watch_queue *q,
+			     const struct kc_watch_used *u)
+{
+	uint64_t first = 0, n = u->says == KC_SAYS_UNTOUCHED ? written(o, u->chain, &first) : 0;
+
+	if (n)
+		kc_accuse(o, "VQ-PACKED-WRITE-01",
+			  "queue %u: id %u was used in slot %u with WRITE clear, expected it to be set, since "
+			  "%" PRIu64 " of its bytes were written, the first at gpa 0x%" PRIx64,
+			  q->qi, u->id, u->idx, n, first);
+	if (u->says == KC_SAYS_WRITTEN && !u->chain->writable && !q->cfg.in_order)
+		kc_accuse(o, "VQ-PACKED-WRITE-01",
+			  "queue %u: id %u was used in slot %u with WRITE set, expected it to be clear, since "
+			  "nothing in its list is writable", q->qi, u->id, u->idx);
+}
+
 static void entry_used(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_watch_used *u)
 {
 	if (!u->chain || u->chain->boundless)
 		return;
+	if (!q->malformed)
+		check_write_flag(o, q, u);
 	if (u->len > u->chain->writable)
 		kc_accuse(o, kc_rule_clause(KC_RULE_LEN_MAX, q->layout),
-			  "queue %u: head %u was used with len %u (used idx %u), expected "
-			  "at most its %" PRIu64 " writable bytes",
-			  q->qi, u->chain->head, u->len, u->idx, u->chain->writable);
+			  "queue %u: %s %u was used with len %u (%s %u), expected at most its %" PRIu64
+			  " writable bytes", q->qi, q->layout->id_name, u->chain->head, u->len,
+			  q->layout->used_name, u->idx, u->chain->writable);
 	else if (!q->malformed && !q->by_hand)
 		look_for_untouched(o, q, u);
 }
+
+static const struct kc_point_clause clauses[] = {
+	{ "VQ-PACKED-WRITE-01", KC_IN_BOTH },
+	{ NULL, 0 }
+};
 
 static const struct kc_point_rule rules[] = {
 	{ KC_RULE_LEN_MAX, KC_IN_BOTH },
@@ -66,6 +108,7 @@ static const struct kc_point_rule rules[] = {
 
 const struct kc_point kc_point_used_len = {
 	.name = "used-len",
+	.clauses = clauses,
 	.rules = rules,
 	.used = entry_used,
 };

@@ -3,7 +3,9 @@
  * Point 5, indices: used->idx moves only forward and never beyond what was offered, its entries are
  * written before it moves (KC_RULE_INDEX), and the device's flags have a meaning (KC_RULE_FLAGS). In a
  * packed ring the position moves by what is used; that it does not go astray is that every used
- * descriptor is found where it must be, and nothing elsewhere (points 1 and 4).
+ * descriptor is found where it must be, and nothing elsewhere. A slot in flight that was written in the
+ * wrong place (KC_RULE_INDEX), or in the right one but not as used (VQ-PACKED-WRAP-03), shows when nothing
+ * more comes: what was in flight is then not lost besides, so this point is asked before point 1.
  *
  * An entry that was not written is known by holding what it held before while naming no head in
  * flight. If it happens to name one, nobody can tell. Flags are sampled: what comes and goes
@@ -56,6 +58,39 @@ static void looked(struct kc_oracle *o, struct kc_watch_queue *q)
 	kc_accuse(o, kc_rule_clause(rule, q->layout), "queue %u: %s", q->qi, what);
 }
 
+static void look_for_strays(struct kc_oracle *o, struct kc_watch_queue *q)
+{
+	bool next = false;
+	char what[160];
+
+	if (!q->layout->strayed || !q->desc_host || !kc_watch_owes(o, q) || !q->first ||
+	    !q->layout->strayed(o, q, &next, what, sizeof(what)))
+		return;
+	q->lost.told = q->serial;
+	q->derailed = true;
+	if (next)
+		kc_accuse(o, "VQ-PACKED-WRAP-03", "queue %u: %s", q->qi, what);
+	else
+		kc_accuse(o, kc_rule_clause(KC_RULE_INDEX, q->layout), "queue %u: %s", q->qi, what);
+}
+
+static void quiet(struct kc_oracle *o, struct kc_watch_queue *q)
+{
+	if (o->cfg.mode == KC_MODE_SIM)
+		look_for_strays(o, q);
+}
+
+static void queue_stopped(struct kc_oracle *o, struct kc_watch_queue *q, int64_t base)
+{
+	if (base >= 0)
+		look_for_strays(o, q);
+}
+
+static const struct kc_point_clause clauses[] = {
+	{ "VQ-PACKED-WRAP-03", KC_IN_BOTH },
+	{ NULL, 0 }
+};
+
 static const struct kc_point_rule rules[] = {
 	{ KC_RULE_INDEX, KC_IN_BOTH },
 	{ KC_RULE_FLAGS, KC_IN_BOTH },
@@ -65,9 +100,12 @@ static const struct kc_point_rule rules[] = {
 
 const struct kc_point kc_point_indices = {
 	.name = "indices",
+	.clauses = clauses,
 	.rules = rules,
 	.started = started,
 	.used = entry_used,
 	.astray = astray,
 	.looked = looked,
+	.stopped = queue_stopped,
+	.quiet = quiet,
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Point 7, order: with IN_ORDER negotiated chains are used in the order offered
- * (VIRTIO-RSVD-DEV-05). A batch completed by one entry is fine (VQ-SPLIT-INORDER-01); the books
- * know it by the slots behind the entry, which are left alone.
+ * (VIRTIO-RSVD-DEV-05). A batch completed by one entry is fine (VQ-SPLIT-INORDER-01,
+ * VQ-PACKED-INORDER-01); the books know it by the slots behind the entry, which are left alone.
  */
 #include <harness/oracle/watch.h>
 
@@ -11,10 +11,10 @@ static void entry_used(struct kc_oracle *o, struct kc_watch_queue *q, const stru
 	if (!u->overtaken || q->malformed)
 		return;
 	kc_accuse(o, "VIRTIO-RSVD-DEV-05",
-		  "queue %u: used entry %u names head %u (available idx %u), expected "
-		  "head %u (available idx %u), which was offered before it",
-		  q->qi, u->idx, u->chain->head, u->chain->idx, u->overtaken->head,
-		  u->overtaken->idx);
+		  "queue %u: %s %u names %s %u (%s %u), expected %s %u (%s %u), which was offered before it",
+		  q->qi, q->layout->used_name, u->idx, q->layout->id_name, u->chain->head,
+		  q->layout->place_name, u->chain->idx, q->layout->id_name, u->overtaken->head,
+		  q->layout->place_name, u->overtaken->idx);
 }
 
 static const struct kc_point_clause clauses[] = {

@@ -44,8 +44,8 @@ static void draw_in_flight(const struct kc_watch_queue *q, FILE *out)
 
 	fprintf(out, "  in flight:%s", q->first ? "" : " none");
 	for (const struct kc_watch_chain *c = q->first; c && n < CHAINS_DRAWN; c = c->next, n++)
-		fprintf(out, "%s head %u (available idx %u, %" PRIu64 " out, %" PRIu64 " in%s%s)",
-			n ? "," : "", c->head, c->idx, c->readable, c->writable,
+		fprintf(out, "%s %s %u (%s %u, %" PRIu64 " out, %" PRIu64 " in%s%s)", n ? "," : "",
+			q->layout->id_name, c->head, q->layout->place_name, c->idx, c->readable, c->writable,
 			c->bad ? ", bad: " : "", c->bad ? c->bad : "");
 	if (q->inflight > n)
 		fprintf(out, " and %" PRIu64 " more", q->inflight - n);
@@ -58,7 +58,8 @@ static void draw_used(const struct kc_watch_queue *q, FILE *out)
 
 	fprintf(out, "  used last:%s", n ? "" : " none");
 	for (uint64_t i = q->used - n; i < q->used; i++)
-		fprintf(out, "%s idx %u id %" PRIu32 " len %" PRIu32, i > q->used - n ? "," : "",
+		fprintf(out, "%s %s %u id %" PRIu32 " len %" PRIu32, i > q->used - n ? "," : "",
+			q->cfg.packed ? "slot" : "idx",
 			q->recent[i % KC_WATCH_RECENT].idx, q->recent[i % KC_WATCH_RECENT].id,
 			q->recent[i % KC_WATCH_RECENT].len);
 	fputc('\n', out);

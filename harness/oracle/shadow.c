@@ -163,6 +163,38 @@ bool kc_shadow_permitted(const struct kc_shadow *s, uint64_t gpa)
 	return false;
 }
 
+void kc_shadow_permit_all(struct kc_shadow *s, bool on)
+{
+	if (on) {
+		s->permit_all++;
+		return;
+	}
+	if (!s->permit_all || --s->permit_all)
+		return;
+	for (unsigned i = 0; i < s->n; i++)
+		kc_shadow_sync(s, s->r[i].gpa, s->r[i].size);
+}
+
+static bool is_own(const struct kc_shadow *s, uint64_t gpa)
+{
+	return gpa >= s->own_gpa && gpa < s->own_end;
+}
+
+uint64_t kc_shadow_written(const struct kc_shadow *s, uint64_t gpa, uint64_t len, uint64_t *first)
+{
+	uint64_t n = 0;
+	struct part p;
+
+	if (s->permit_all)
+		return 0;
+	FOR_EACH_PART(s, r, gpa, len, p)
+		for (uint64_t i = p.off; i < p.off + p.len; i++)
+			if (r->host[i] != r->copy[i] && r->permit[i] <= 1 && !is_own(s, r->gpa + i) &&
+			    n++ == 0)
+				*first = r->gpa + i;
+	return n;
+}
+
 static uint64_t last_pin(const struct part *p)
 {
 	return (p->off + p->len - 1) / KC_PIN_BYTES;
@@ -197,10 +229,7 @@ struct comparison {
 
 static bool is_wrong(const struct comparison *c, const struct kc_shadow_region *r, uint64_t i)
 {
-	uint64_t gpa = r->gpa + i;
-
-	return r->host[i] != r->copy[i] && !r->permit[i] &&
-		(gpa < c->s->own_gpa || gpa >= c->s->own_end);
+	return r->host[i] != r->copy[i] && !r->permit[i] && !is_own(c->s, r->gpa + i);
 }
 
 /* Runs go on from page to page, up to `end`; *i is left behind the run. */

@@ -59,6 +59,11 @@ uint64_t kc_shadow_untouched(const struct kc_shadow *s, uint64_t gpa, uint64_t l
 
 void kc_shadow_permit(struct kc_shadow *s, uint64_t gpa, uint64_t len, bool on);
 bool kc_shadow_permitted(const struct kc_shadow *s, uint64_t gpa);
+/* Everywhere, as often as it was switched on. When the last one is switched off, what was written meanwhile
+ * is taken over. */
+void kc_shadow_permit_all(struct kc_shadow *s, bool on);
+/* How many bytes there has the device changed that no more than one thing permits? */
+uint64_t kc_shadow_written(const struct kc_shadow *s, uint64_t gpa, uint64_t len, uint64_t *first);
 void kc_shadow_pin(struct kc_shadow *s, uint64_t gpa, uint64_t len, bool on);
 bool kc_shadow_pinned(const struct kc_shadow *s, uint64_t gpa, uint64_t len);
 

@@ -59,6 +59,26 @@ bool kc_watch_owes(const struct kc_oracle *o, const struct kc_watch_queue *q)
 		!q->errors && (!o->cfg.be || o->cfg.be->connected);
 }
 
+void kc_watch_loosen(struct kc_oracle *o, struct kc_watch_queue *q)
+{
+	if (q->loose || (!q->started && !q->orphan))
+		return;
+	q->loose = true;
+	kc_shadow_permit(&o->shadow, q->ring_gpa, q->ring_bytes, true);
+}
+
+/* Chains that are used are not told from others then, so none is given up; whose buffer some memory is
+ * cannot be said. */
+void kc_watch_derail(struct kc_oracle *o, struct kc_watch_queue *q)
+{
+	kc_watch_loosen(o, q);
+	q->derailed = true;
+	if (q->adrift)
+		return;
+	q->adrift = true;
+	kc_shadow_permit_all(&o->shadow, true);
+}
+
 /* --- Chains ----------------------------------------------------------------------------------- */
 
 static void mark_span(struct kc_shadow *s, const struct kc_span *span, bool on)
@@ -85,7 +105,7 @@ static void hold(struct kc_shadow *s, struct kc_watch_chain *c)
 	c->held = true;
 	c->boundless |= is_excessive(s, c);
 	if (c->boundless) {
-		s->permit_all++;
+		kc_shadow_permit_all(s, true);
 		return;
 	}
 	for (unsigned i = 0; i < c->nspans; i++)
@@ -102,7 +122,7 @@ static void release(struct kc_shadow *s, struct kc_watch_chain *c)
 		if (c->spans[i].kind == KC_SPAN_IN)
 			kc_shadow_sync(s, c->spans[i].gpa, c->spans[i].len);
 	if (c->boundless) {
-		s->permit_all--;
+		kc_shadow_permit_all(s, false);
 		return;
 	}
 	for (unsigned i = 0; i < c->nspans; i++)
@@ -156,6 +176,11 @@ bool kc_watch_asks(const struct kc_watch_queue *q, struct kc_wish w, uint32_t fr
 	return n >= q->period || kc_watch_distance(q, from, w.pos) < n;
 }
 
+bool kc_watch_asks_last(const struct kc_watch_queue *q, struct kc_wish w, uint64_t n)
+{
+	return kc_watch_asks(q, w, kc_watch_forward(q, q->offered_pos, q->period - n % q->period), n);
+}
+
 static void offer_again(struct kc_watch_queue *q, struct kc_watch_chain *c, uint64_t times)
 {
 	c->allowed += times;
@@ -167,7 +192,7 @@ static void offer_again(struct kc_watch_queue *q, struct kc_watch_chain *c, uint
 static void give_up(struct kc_oracle *o)
 {
 	o->failed = true;
-	o->shadow.permit_all++;
+	kc_shadow_permit_all(&o->shadow, true);
 }
 
 static bool span_covers(const struct kc_span *s, uint64_t gpa, uint64_t len)
@@ -179,7 +204,8 @@ static bool span_covers(const struct kc_span *s, uint64_t gpa, uint64_t len)
 static bool covers_device_area(const struct kc_watch_queue *q, const struct kc_watch_chain *c)
 {
 	for (unsigned i = 0; i < c->nspans; i++)
-		if (span_covers(&c->spans[i], q->used_gpa, q->used_bytes))
+		if (span_covers(&c->spans[i], q->used_gpa, q->used_bytes) ||
+		    (q->ring_bytes && span_covers(&c->spans[i], q->ring_gpa, q->ring_bytes)))
 			return true;
 	return false;
 }
@@ -213,7 +239,7 @@ struct kc_watch_chain *kc_watch_offer(struct kc_oracle *o, struct kc_watch_queue
 		kc_watch_malformed(q, c->bad);
 	if (covers_device_area(q, c)) {
 		kc_watch_malformed(q, "a writable buffer lies over the device's part of the ring");
-		q->derailed = true;	/* nobody can tell entries from data any more */
+		kc_watch_derail(o, q);	/* nobody can tell entries from data any more */
 	}
 	return c;
 }
@@ -221,15 +247,17 @@ struct kc_watch_chain *kc_watch_offer(struct kc_oracle *o, struct kc_watch_queue
 void kc_watch_offered(struct kc_oracle *o, struct kc_watch_queue *q, uint64_t since,
 		      struct kc_wish wish, uint32_t pos, bool at_start)
 {
-	/* added since the last kick: is the one that the device waits for among them? */
-	bool due = kc_watch_asks(q, wish, q->kicked_pos, kc_watch_distance(q, q->kicked_pos, pos));
+	bool due;
 
+	q->offered_slots += kc_watch_distance(q, q->offered_pos, pos);
+	q->offered_pos = pos;
+	/* added since the last kick: is the one that the device waits for among them? */
+	due = kc_watch_asks_last(q, wish, q->offered_slots - q->kicked_slots);
 	for (struct kc_watch_chain *c = q->last; c && c->serial > since; c = c->prev) {
 		c->at_start = at_start;
 		c->kick_due = due;
 		c->asked = wish;
 	}
-	q->offered_pos = pos;
 	o->events++;
 }
 
@@ -319,7 +347,7 @@ void kc_watch_skipped(struct kc_oracle *o, struct kc_watch_queue *q, unsigned n)
 {
 	while (n--) {
 		struct kc_watch_used u = {
-			.idx = q->layout->show(q, q->used_pos), .chain = q->first,
+			.idx = q->layout->entry(q, q->used_pos), .chain = q->first,
 			.id = q->first->head, .len = (uint32_t)q->first->writable, .skipped = true,
 		};
 
@@ -340,13 +368,21 @@ static void read_used(struct kc_oracle *o, struct kc_watch_queue *q, enum kc_rea
 	kc_points_tell(o, advanced, q, q->used - used, q->used_slots - slots);
 }
 
+static void heed_malformed(struct kc_oracle *o, struct kc_watch_queue *q)
+{
+	if (q->malformed)
+		kc_watch_loosen(o, q);
+}
+
 void kc_watch_look(struct kc_oracle *o, struct kc_watch_queue *q)
 {
 	if (q->started) {
+		heed_malformed(o, q);
 		if (q->notify.unsure)
 			kc_ring_fence();	/* (D), on the driver's side */
 		read_used(o, q, KC_READ_PLAUSIBLE);
 		q->layout->read_offered(o, q, false);
+		heed_malformed(o, q);
 		read_used(o, q, KC_READ_ALL);
 		if (q->inflight > q->cfg.size)
 			kc_watch_malformed(q, "more chains are in flight than the ring has slots");
@@ -397,6 +433,14 @@ static void clear(struct kc_watch_queue *q, const struct kc_oracle_queue *cfg)
 	q->cfg = *cfg;
 }
 
+static void heed_wish(struct kc_oracle *o, struct kc_watch_queue *q)
+{
+	const char *why = q->layout->misused_wish ? q->layout->misused_wish(o, q) : NULL;
+
+	if (why)
+		kc_watch_malformed(q, why);
+}
+
 int kc_watch_start(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_oracle_queue *cfg)
 {
 	if (!cfg->size || cfg->size > KC_SPLIT_SIZE_MAX)
@@ -416,10 +460,19 @@ int kc_watch_start(struct kc_oracle *o, struct kc_watch_queue *q, const struct k
 	q->started = true;
 	o->running++;
 	q->layout->start(o, q);
-	q->kicked_pos = q->asked_pos = q->offered_pos;
+	heed_wish(o, q);
+	if (!q->desc_host || !q->device_host)
+		kc_watch_derail(o, q);	/* not in one region */
 	kc_shadow_permit(&o->shadow, q->used_gpa, q->used_bytes, true);
 	q->layout->read_offered(o, q, true);
 	return 0;
+}
+
+/* What the device wrote there was rightful, and it may not write there any more. */
+static void take_over(struct kc_oracle *o, uint64_t gpa, uint64_t len)
+{
+	kc_shadow_sync(&o->shadow, gpa, len);
+	kc_shadow_permit(&o->shadow, gpa, len, false);
 }
 
 void kc_watch_stop(struct kc_oracle *o, struct kc_watch_queue *q)
@@ -432,8 +485,14 @@ void kc_watch_stop(struct kc_oracle *o, struct kc_watch_queue *q)
 	note_left(q);
 	q->layout->stop(o, q);
 	forget_chains(o, q);
-	kc_shadow_sync(&o->shadow, q->used_gpa, q->used_bytes);
-	kc_shadow_permit(&o->shadow, q->used_gpa, q->used_bytes, false);
+	take_over(o, q->used_gpa, q->used_bytes);
+	if (q->loose)
+		take_over(o, q->ring_gpa, q->ring_bytes);
+	if (q->adrift) {
+		q->nleft = 0;	/* who knows what was used? */
+		kc_shadow_permit_all(&o->shadow, false);
+	}
+	q->loose = q->adrift = false;
 }
 
 void kc_watch_free(struct kc_oracle *o)
@@ -547,7 +606,7 @@ static void walk_again(struct kc_oracle *o, struct kc_watch_queue *q, struct kc_
 				spans[c->nspans++] = fresh.spans[i];
 		c->cap = c->nspans;
 	}
-	c->boundless |= fresh.boundless || !spans || c->nspans > SPANS_KEPT;
+	c->boundless |= c->torn || fresh.boundless || !spans || c->nspans > SPANS_KEPT;
 	c->readable += fresh.readable;
 	c->writable += fresh.writable;
 	c->touched = false;
@@ -564,8 +623,7 @@ static void after_write(struct kc_oracle *o, struct kc_watch_queue *q, const str
 	if (!q->layout->suppresses(q, w))
 		return;
 	kc_points_tell(o, suppression, q);
-	if (q->layout->misused_wish && q->layout->misused_wish(o, q))
-		kc_watch_malformed(q, q->layout->misused_wish(o, q));
+	heed_wish(o, q);
 }
 
 void kc_watch_wrote(struct kc_oracle *o, uint64_t gpa, const void *buf, size_t len)

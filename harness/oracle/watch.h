@@ -43,6 +43,7 @@ struct kc_watch_chain {
 	bool used;			/* and not reaped yet */
 	bool held;			/* its spans are marked in the shadow */
 	bool touched;			/* rewritten while in flight, to be walked again */
+	bool torn;			/* rewritten where it is read piece by piece */
 	bool boundless;			/* too wild to keep account of */
 	const char *bad;		/* the driver rule it breaks, or NULL */
 	uint64_t readable, writable;	/* bytes in all */
@@ -73,7 +74,11 @@ struct kc_watch_queue {
 	bool orphan;			/* the connection ended while it was started */
 	bool enabled;
 	bool wired;			/* SET_VRING_KICK has been seen since start */
-	bool derailed;			/* what the device uses makes no sense any more */
+	bool derailed;			/* what the device uses is not followed any more */
+	bool adrift;			/* ...and may be right: nothing that comes of it is judged */
+	bool loose;			/* nor what it writes into its ring */
+	bool resting;			/* the device has acknowledged the stop */
+	bool vague;			/* the driver left open where its chains end, or what they are called */
 	const char *malformed;		/* the ring is not as the rules have it: how, or NULL */
 	const char *broke;		/* ...by what the driver wrote, or another rule of the driver's */
 	bool by_hand;			/* the script wrote descriptors: no buffer has poison */
@@ -81,14 +86,16 @@ struct kc_watch_queue {
 	uint16_t scribble;
 	uint8_t *desc_host, *device_host;	/* its areas in memory, or NULL */
 	uint64_t used_gpa, used_bytes;	/* where the device may write at any time */
+	uint64_t ring_gpa, ring_bytes;	/* where both sides write, by turns; split: nowhere */
 	uint32_t offered_pos;		/* as far as offered */
 	uint32_t used_pos;		/* as far as read */
 	uint64_t serial;		/* last given */
 	uint64_t serial_used;		/* highest that was used */
 	uint64_t offered, used, calls, kicks, errors;	/* since start */
 	uint64_t used_slots;		/* positions that `used` buffers took */
-	uint32_t kicked_pos;		/* offered_pos at the last kick... */
-	uint32_t asked_pos;		/* ...or when the driver last saw that none was wanted */
+	uint64_t offered_slots;		/* positions that were offered since start */
+	uint64_t kicked_slots;		/* as many of them at the last kick... */
+	uint64_t asked_slots;		/* ...or when the driver last saw that none was wanted */
 	uint64_t outstanding;		/* sum of `allowed` */
 	uint64_t inflight;		/* chains in the list */
 	struct kc_watch_chain *first, *last;
@@ -135,6 +142,7 @@ struct kc_watch_used {
 	bool again;			/* it was used before and not offered since */
 	bool late;			/* its chain was in flight when the queue was stopped */
 	bool stale;			/* the entry holds what it held before */
+	enum { KC_SAYS_NOTHING, KC_SAYS_WRITTEN, KC_SAYS_UNTOUCHED } says;	/* of the buffer; packed */
 	bool skipped;			/* in order: no entry of its own; len is all it can be */
 	const struct kc_watch_chain *overtaken;	/* in order: the chain that was due first */
 };
@@ -163,6 +171,10 @@ void kc_watch_reaped(struct kc_oracle *o, struct kc_watch_queue *q, uint16_t hea
 void kc_watch_wrote(struct kc_oracle *o, uint64_t gpa, const void *buf, size_t len);
 /* What the driver wrote breaks a rule: the ring is malformed, and the driver is to blame. */
 void kc_watch_malformed(struct kc_watch_queue *q, const char *why);
+/* From here on what the device uses is not followed, though it may be right. */
+void kc_watch_derail(struct kc_oracle *o, struct kc_watch_queue *q);
+/* The device may write into its ring whatever it likes. */
+void kc_watch_loosen(struct kc_oracle *o, struct kc_watch_queue *q);
 /* The driver broke a rule that leaves the ring sound. */
 void kc_watch_driver_broke(struct kc_watch_queue *q, const char *why);
 /* Memory changed where it may not: names the place and tells the points. ctx is the oracle. */
@@ -177,7 +189,9 @@ uint32_t kc_watch_forward(const struct kc_watch_queue *q, uint32_t pos, uint64_t
 uint32_t kc_watch_distance(const struct kc_watch_queue *q, uint32_t from, uint32_t to);
 /* Does the wish ask to be told of one of the n positions from `from` on? */
 bool kc_watch_asks(const struct kc_watch_queue *q, struct kc_wish w, uint32_t from, uint64_t n);
-/* A chain like *like (idx, head, pos, slots) was offered and may be used so many times: it goes into the
+/* Does the wish ask for a kick for the last n positions offered? */
+bool kc_watch_asks_last(const struct kc_watch_queue *q, struct kc_wish w, uint64_t n);
+/* A chain like *like (idx, head, pos, slots, bad) was offered and may be used so many times: it goes into the
  * books. NULL: no memory. */
 struct kc_watch_chain *kc_watch_offer(struct kc_oracle *o, struct kc_watch_queue *q,
 				      const struct kc_watch_chain *like, uint64_t times);

@@ -14,7 +14,7 @@
 #include <kickcall/ring.h>
 
 /*
- * A bench for the oracle's tests: two queues laid out by hand in guest memory, a driver that writes
+ * A bench for the oracle's tests: two queues (split ones here, packed ones in oracle_bench_packed.h) laid out by hand in guest memory, a driver that writes
  * through kc_mem_write (so the oracle is told) and a device that writes behind its back. Neither is
  * guest_model nor the reference: a test says byte for byte what happens.
  */
@@ -22,6 +22,8 @@
 #define REGION1		0x40000ull	/* touches REGION2 */
 #define REGION2		0x50000ull
 #define REGION_BYTES	0x10000ull
+#define REGION3		0x100000ull	/* room for the largest ring */
+#define REGION3_BYTES	0x90000ull
 #define BUF(i) (REGION1 + 0x400ull * (i)) /* 64 places for buffers, far from each other */
 #define TABLE(i)	(REGION2 + 0x400ull * (i))
 #define ACCUSED_MAX	32
@@ -30,6 +32,7 @@ struct bench_queue {
 	unsigned qi;
 	struct kc_oracle_queue c;
 	uint16_t avail_idx, used_idx;	/* the driver's and the device's next */
+	uint32_t avail_pos, used_pos;	/* the same of a packed ring */
 };
 
 struct bench {
@@ -58,13 +61,13 @@ static inline struct bench *bench_new(enum kc_mode mode)
 {
 	static const struct kc_mem_layout_row rows[] = {
 		{ REGION0, REGION_BYTES, 0 }, { REGION1, REGION_BYTES, 0 },
-		{ REGION2, REGION_BYTES, 0x1000 },
+		{ REGION2, REGION_BYTES, 0x1000 }, { REGION3, REGION3_BYTES, 0 },
 	};
 	struct bench *b = calloc(1, sizeof(*b));
 	struct kc_oracle_config c;
 
 	assert_non_null(b);
-	assert_int_equal(kc_mem_init(&b->mem, rows, 3, NULL), 0);
+	assert_int_equal(kc_mem_init(&b->mem, rows, 4, NULL), 0);
 	b->be = (struct kc_backend){ .caps = KC_CAP_MESSAGES, .connected = true };
 	c = (struct kc_oracle_config){ .mem = &b->mem, .mode = mode, .trace = &b->trace, .be = &b->be,
 				       .accuse = bench_accuse, .ctx = b };

@@ -449,7 +449,7 @@ static void base_behind_or_beyond(void **state)
 	drv_request(b, q, 0);
 	dev_serve(b, q, 0);
 	kc_oracle_queue_stopped(b->o, 0, 10);
-	accused(b, "VU-MSG-GETBASE-01", "expected 11:");
+	accused(b, "VU-MSG-GETBASE-01", "expected 11,");
 	drv_request(b, r, 1);
 	dev_serve(b, r, 1);
 	kc_oracle_queue_stopped(b->o, 1, 12);
