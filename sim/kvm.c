@@ -25,6 +25,7 @@
 #define PAGE		4096u
 #define IOEVENTFD_FLAGS	KVM_IOEVENTFD_VALID_FLAG_MASK
 #define IRQFD_FLAGS	(KVM_IRQFD_FLAG_DEASSIGN | KVM_IRQFD_FLAG_RESAMPLE)
+#define SIGNALS_MAX	(1u << 20)
 #define BUS_CCW		2	/* accepted on x86 too, where nothing writes to it */
 
 struct gsi {
@@ -33,6 +34,7 @@ struct gsi {
 	bool asserted;		/* the line, as RESAMPLE irqfds hold it */
 	bool in_service;	/* level-triggered: delivered, EOI not seen */
 	struct kc_msi msi;
+	uint64_t added_up;	/* signals beyond the first of what was read at once */
 };
 
 struct kc_kvm {
@@ -326,13 +328,23 @@ static struct kc_irqfd *irqfd_find(struct kc_kvm *k, const struct kc_evfd *e)
 	return NULL;
 }
 
+/* n was read from an irqfd's eventfd. One who writes large numbers does not mean so many signals. */
+static void count_signals(struct kc_kvm *k, uint32_t gsi, uint64_t n)
+{
+	struct gsi *g = gsi_find(k, gsi);
+
+	if (g && n > 1 && n < SIGNALS_MAX)
+		g->added_up += n - 1;
+}
+
 static void on_signal(void *ctx, struct kc_evfd *e)
 {
 	struct kc_kvm *k = ctx;
 	const struct kc_irqfd *irq = irqfd_find(k, e);
-	uint64_t n;
+	uint64_t n = 0;
 
 	kc_evfd_read(e, &n);	/* whatever the count, it is one interrupt; even a write of 0 is */
+	count_signals(k, irq->gsi, n);
 	irqfd_fire(k, irq->gsi, irq->flags);
 }
 
@@ -437,10 +449,19 @@ unsigned kc_kvm_poll(struct kc_kvm *k)
 		/* One read is one interrupt: a semaphore eventfd gives one per look. */
 		if (kc_evfd_fd(irq.evfd) < 0 || kc_evfd_read(irq.evfd, &n))
 			continue;
+		count_signals(k, irq.gsi, n);
 		irqfd_fire(k, irq.gsi, irq.flags);
 		fired++;
 	}
 	return fired;
+}
+
+uint64_t kc_kvm_added_up(const struct kc_kvm *k, uint32_t gsi)
+{
+	for (unsigned i = 0; i < k->ngsis; i++)
+		if (k->gsis[i].gsi == gsi)
+			return k->gsis[i].added_up;
+	return 0;
 }
 
 unsigned kc_kvm_pollfds(const struct kc_kvm *k, int *fds, unsigned cap)

@@ -76,5 +76,8 @@ struct kc_kvm_stats {
 	uint64_t irqs_lost;		/* signals on a GSI without a route */
 };
 const struct kc_kvm_stats *kc_kvm_stats(const struct kc_kvm *k);
+/* Signals on this GSI's eventfds that were read together with another one, and gave no interrupt of their
+ * own. */
+uint64_t kc_kvm_added_up(const struct kc_kvm *k, uint32_t gsi);
 
 #endif

@@ -162,7 +162,11 @@ KC_VERB(fill)
 
 static void kick(struct kc_world *w, unsigned qi)
 {
+	const struct kc_evfd *e = w->vmm.q[qi].kick;
+
 	kc_oracle_kicked(w->oracle, qi);
+	if (e)
+		kc_economy_kicked(&w->economy, qi, kc_evfd_readable(e));
 	kc_vmm_notify(&w->vmm, qi, w->q[qi].ring.ops->published(&w->q[qi].ring));
 	kc_sched_point(w->sched);
 }
@@ -194,6 +198,7 @@ KC_VERB(kick_if_needed)
 		kick(w, s->qi);
 		return 0;
 	}
+	kc_economy_kick_suppressed(&w->economy, s->qi);
 	kc_trace_value(&w->trace, KC_ACTOR_DRIVER, "kick-suppressed", q->ring.ops->published(&q->ring),
 		       "queue %u", s->qi);
 	kc_oracle_kick_withheld(w->oracle, s->qi);

@@ -66,6 +66,7 @@ KC_VERB(disconnect)
 {
 	(void)s;
 	kc_oracle_session_end(w->oracle, true);
+	kc_economy_session_end(&w->economy);
 	kc_vmm_disconnect(&w->vmm);
 	forget_session(w);
 	return kc_world_survives(w);
@@ -77,6 +78,7 @@ KC_VERB(kill)
 	if (!(w->cfg.be->caps & KC_CAP_RESTART))
 		return kc_world_stop(w, KC_SKIP, "needs a back-end that kickcall may kill");
 	kc_oracle_session_end(w->oracle, true);
+	kc_economy_session_end(&w->economy);
 	w->cfg.be->ops->kill(w->cfg.be, SIGKILL);
 	kc_vmm_disconnect(&w->vmm);
 	forget_session(w);

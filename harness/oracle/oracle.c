@@ -273,11 +273,14 @@ void kc_oracle_kick_withheld(struct kc_oracle *o, unsigned qi)
 void kc_oracle_called(struct kc_oracle *o, unsigned qi, uint64_t n)
 {
 	struct kc_watch_queue *q = happened(o, qi);
+	uint64_t spurious;
 
 	if (!q || !n)
 		return;
 	q->calls += n;
+	spurious = q->notify.spurious;
 	kc_points_tell(o, called, q, n);
+	kc_listener_tell(o, called, qi, n, q->notify.spurious - spurious);
 }
 
 void kc_oracle_ring_error(struct kc_oracle *o, unsigned qi)

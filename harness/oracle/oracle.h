@@ -22,6 +22,21 @@
  */
 struct kc_oracle;
 
+/*
+ * Somebody who counts. Told what the books hear, whether it is judged or not; must not call the oracle.
+ * Every member is required.
+ */
+struct kc_oracle_listener {
+	/* A chain was published. What is returned the books keep for it, and give back... */
+	int64_t (*offered)(void *ctx, unsigned qi, uint16_t head);
+	/* ...when it is used. */
+	void (*used)(void *ctx, unsigned qi, uint16_t head, int64_t stamp);
+	/* n buffers were used for which the driver wants no call. */
+	void (*unasked)(void *ctx, unsigned qi, uint64_t n);
+	/* n calls came; for so many of them no buffer gave cause, and nothing excuses them. */
+	void (*called)(void *ctx, unsigned qi, uint64_t n, uint64_t spurious);
+};
+
 struct kc_oracle_config {
 	struct kc_mem *mem;
 	enum kc_mode mode;
@@ -30,6 +45,8 @@ struct kc_oracle_config {
 	/* A clause was broken. message is one sentence with expected and actual. */
 	void (*accuse)(void *ctx, const char *clause, const char *message);
 	void *ctx;
+	const struct kc_oracle_listener *listener;	/* may be NULL */
+	void *listener_ctx;
 };
 
 struct kc_oracle *kc_oracle_new(const struct kc_oracle_config *c);

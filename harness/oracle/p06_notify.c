@@ -105,14 +105,16 @@ static void advanced(struct kc_oracle *o, struct kc_watch_queue *q, uint64_t n, 
 	struct kc_notify *s = &q->notify;
 	struct recent r = { n, slots };
 
-	(void)o;
-	if (!q->cfg.has_call)
+	if (!q->cfg.has_call) {
+		kc_listener_tell(o, unasked, q->qi, n);
 		return;
+	}
 	s->budget += causes(q, s->wish, r);
 	if (s->unsure && !same(s->next, s->wish)) {
 		s->budget += causes(q, s->next, r);
 		return;
 	}
+	kc_listener_tell(o, unasked, q->qi, n - causes(q, s->wish, r));
 	if (asks(q, s->wish, r)) {
 		s->due = true;
 		s->dues++;

@@ -235,6 +235,8 @@ struct kc_watch_chain *kc_watch_offer(struct kc_oracle *o, struct kc_watch_queue
 	q->by_head[c->head] = c;
 	q->outstanding += times;
 	enlist(q, c);
+	if (o->cfg.listener)
+		c->stamp = o->cfg.listener->offered(o->cfg.listener_ctx, q->qi, c->head);
 	if (c->bad)
 		kc_watch_malformed(q, c->bad);
 	if (covers_device_area(q, c)) {
@@ -337,10 +339,12 @@ void kc_watch_used(struct kc_oracle *o, struct kc_watch_queue *q, struct kc_watc
 	q->used_slots += slots;
 	q->used++;
 	kc_points_tell(o, used, q, u);
-	if (u->chain)
+	if (u->chain) {
+		kc_listener_tell(o, used, q->qi, u->chain->head, u->chain->stamp);
 		chain_used(o, q, u->chain);
-	else if (u->late)
+	} else if (u->late) {
 		left_was_used(q, u->id);
+	}
 }
 
 void kc_watch_skipped(struct kc_oracle *o, struct kc_watch_queue *q, unsigned n)

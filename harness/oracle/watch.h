@@ -55,6 +55,7 @@ struct kc_watch_chain {
 	bool kick_due;			/* what the device had written asked for a kick */
 	struct kc_wish asked;		/* the device's, of kicks */
 	uint64_t kicks_before;
+	int64_t stamp;			/* the listener's */
 };
 
 /* A writable buffer of a chain that was in flight when its queue was stopped. */
@@ -156,6 +157,13 @@ void kc_accuse(struct kc_oracle *o, const char *clause, const char *fmt, ...)
 		for (const struct kc_point *const *pp_ = kc_points; *pp_; pp_++)	\
 			if ((*pp_)->handler)						\
 				(*pp_)->handler(o, ##__VA_ARGS__);			\
+	} while (0)
+
+/* The same for the one listener, if there is one. */
+#define kc_listener_tell(o, handler, ...)						\
+	do {										\
+		if ((o)->cfg.listener)							\
+			(o)->cfg.listener->handler((o)->cfg.listener_ctx, __VA_ARGS__);	\
 	} while (0)
 
 /* The queue's book, made if need be; NULL if qi is out of range or memory is. */

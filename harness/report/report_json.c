@@ -47,18 +47,37 @@ static json_t *summary_json(const struct kc_report *rep)
 	return NULL;
 }
 
+/* The entry of a test; NULL: no memory. */
+static json_t *test_json(const struct kc_result *r)
+{
+	static const char *const for_us_only[] = {
+		"detail", "suspicion", "script_error", "unreached",
+	};
+	json_t *test = kc_result_to_json(r);
+
+	for (unsigned i = 0; test && i < sizeof(for_us_only) / sizeof(*for_us_only); i++)
+		json_object_del(test, for_us_only[i]);
+	if (!json_object_set_new(test, "metrics", kc_metrics_to_json(&r->metrics)))
+		return test;
+	json_decref(test);
+	return NULL;
+}
+
+static json_t *metrics_json(const struct kc_report *rep)
+{
+	struct kc_metrics sum;
+	json_t *j = kc_report_metrics(rep, &sum) ? NULL : kc_metrics_to_json(&sum);
+
+	kc_metrics_fini(&sum);
+	return j;
+}
+
 static json_t *tests_json(const struct kc_report *rep)
 {
 	json_t *list = json_array();
 
 	for (unsigned i = 0; i < rep->nresults; i++) {
-		json_t *test = kc_result_to_json(rep->results[i]);
-
-		json_object_del(test, "detail");
-		json_object_del(test, "suspicion");
-		json_object_del(test, "script_error");
-		json_object_del(test, "unreached");
-		if (json_array_append_new(list, test)) {
+		if (json_array_append_new(list, test_json(rep->results[i]))) {
 			json_decref(list);
 			return NULL;
 		}
@@ -69,10 +88,11 @@ static json_t *tests_json(const struct kc_report *rep)
 static json_t *report_tree(const struct kc_report *rep)
 {
 	const struct kc_run_info *info = &rep->info;
-	json_t *tree = json_pack("{si, ss, sb, so, sI, so, so, so}", "schema", 1, "kickcall", KC_VERSION,
+	json_t *tree = json_pack("{si, ss, sb, so, sI, so, so, so, so}", "schema", 1, "kickcall", KC_VERSION,
 			 "complete", info->complete, "mode", text(info->mode),
 			 "seed", (json_int_t)info->seed, "backend", backend_json(info),
-			 "summary", summary_json(rep), "tests", tests_json(rep));
+			 "summary", summary_json(rep), "metrics", metrics_json(rep),
+			 "tests", tests_json(rep));
 
 	/* A key more than schema 1 has, where there is something that no CI should miss. */
 	if (tree && info->stopped && json_object_set_new(tree, "stopped", text(info->stopped))) {
@@ -85,7 +105,7 @@ static json_t *report_tree(const struct kc_report *rep)
 int kc_report_json(const struct kc_report *rep, FILE *out)
 {
 	json_t *tree = report_tree(rep);
-	char *dump = tree ? json_dumps(tree, JSON_INDENT(1)) : NULL;
+	char *dump = tree ? json_dumps(tree, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : NULL;
 	int ret = dump ? 0 : -ENOMEM;
 
 	if (dump && (fputs(dump, out) < 0 || fputc('\n', out) < 0 || fflush(out)))

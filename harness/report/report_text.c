@@ -3,7 +3,8 @@
  * Theory of operation: the report for people. Most important first for somebody who reads from the
  * top, and the counts last, for somebody who sees only the end of a terminal: failures and errors
  * in full, what could not be decided, what passed against expectation, warnings under the clause
- * that they are about, known failures, skips under their reason, one line of counts.
+ * that they are about, known failures, skips under their reason, what requests cost, one line of
+ * counts.
  *
  * Prose is wrapped at WIDTH columns. What may be copied or must keep its shape is not: replay
  * commands, and the detail block (ring picture, transcript, stderr). Whatever a peer may have had a
@@ -444,6 +445,18 @@ static int put_skips(const struct pen *p, const struct kc_report *rep)
 	return 0;
 }
 
+/* What the requests of all tests cost. */
+static int put_metrics(const struct pen *p, const struct kc_report *rep)
+{
+	struct kc_metrics sum;
+	int ret = kc_report_metrics(rep, &sum);
+
+	if (!ret && kc_metrics_table(&sum, rep->info.mode && !strcmp(rep->info.mode, "sim"), p->out))
+		putc('\n', p->out);
+	kc_metrics_fini(&sum);
+	return ret;
+}
+
 static void put_run(const struct pen *p, const struct kc_run_info *info)
 {
 	char text[256];
@@ -499,8 +512,10 @@ int kc_report_text(const struct kc_report *rep, FILE *out, bool verbose, bool co
 	struct pen p = { out, colour };
 	int ret;
 
-	for (unsigned i = 0; verbose && i < rep->nresults; i++)
+	for (unsigned i = 0; verbose && i < rep->nresults; i++) {
 		put_line(&p, rep->results[i]);
+		kc_metrics_text(&rep->results[i]->metrics, out);
+	}
 	if (verbose && rep->nresults)
 		putc('\n', out);
 	put_failures(&p, rep);
@@ -510,6 +525,8 @@ int kc_report_text(const struct kc_report *rep, FILE *out, bool verbose, bool co
 	put_list(&p, rep, KC_KNOWN, "known failures");
 	if (!ret)
 		ret = put_skips(&p, rep);
+	if (!ret)
+		ret = put_metrics(&p, rep);
 	put_run(&p, &rep->info);
 	put_counts(&p, rep);
 	if (fflush(out) || ferror(out))

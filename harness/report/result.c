@@ -2,7 +2,7 @@
 /*
  * Theory of operation: a result is made in the worker that ran the scenario, travels to the parent
  * as one JSON object, and is kept there until the reports are written. The same object, less its
- * detail block, is the entry in the JSON report.
+ * detail block and with metrics that are worked out, is the entry in the JSON report.
  *
  * What comes from a worker is checked as if it came from a stranger: the worker shared its memory
  * with a back-end under test.
@@ -77,6 +77,7 @@ void kc_result_fini(struct kc_result *r)
 {
 	for (size_t i = 0; i < STRINGS; i++)
 		free(*string_at(r, i));
+	kc_metrics_fini(&r->metrics);
 	memset(r, 0, sizeof(*r));
 }
 
@@ -134,7 +135,7 @@ fail:
 
 json_t *kc_result_to_json(const struct kc_result *r)
 {
-	return json_pack("{so, so, so, ss, ss, so, so, so, so, so, so, so, sb, sb, sI}",
+	return json_pack("{so, so, so, ss, ss, so, so, so, so, so, so, so, sb, sb, sI, so}",
 			 "id", lossy_string(r->id), "title", lossy_string(r->title),
 			 "variant", lossy_string(r->variant),
 			 "verdict", kc_verdict_name(r->verdict),
@@ -143,7 +144,8 @@ json_t *kc_result_to_json(const struct kc_result *r)
 			 "violations", violations_to_json(r), "detail", lossy_string(r->detail),
 			 "replay", lossy_string(r->replay), "suspicion", lossy_string(r->suspicion),
 			 "script_error", r->script_error, "unreached", r->unreached,
-			 "duration_us", (json_int_t)r->duration_us);
+			 "duration_us", (json_int_t)r->duration_us,
+			 "metrics", kc_metrics_pack(&r->metrics));
 }
 
 /* The member `key`, which must be a string shorter than cap (0: any length). */
@@ -280,10 +282,21 @@ int kc_result_from_json(struct kc_result *r, const json_t *j, struct kc_err *err
 	if (!ret)
 		ret = integer_member(j, "duration_us", INT64_MAX, &r->duration_us, err);
 	if (!ret)
+		ret = kc_metrics_unpack(&r->metrics, json_object_get(j, "metrics"), err);
+	if (!ret)
 		return 0;
 fail:
 	kc_result_fini(r);
 	return ret;
+}
+
+int kc_report_metrics(const struct kc_report *rep, struct kc_metrics *sum)
+{
+	memset(sum, 0, sizeof(*sum));
+	for (unsigned i = 0; i < rep->nresults; i++)
+		if (kc_metrics_merge(sum, &rep->results[i]->metrics))
+			return -ENOMEM;
+	return 0;
 }
 
 void kc_report_count(struct kc_report *rep)

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <jansson.h>
+#include <harness/report/metrics.h>
 #include <kickcall/err.h>
 
 #define KC_VERSION	"0.1.0"
@@ -58,6 +59,7 @@ struct kc_result {
 	bool script_error;		/* verdict error: the script cannot be right */
 	bool unreached;			/* nobody was there to connect to: nothing is judged */
 	int64_t duration_us;
+	struct kc_metrics metrics;
 };
 
 void kc_result_fini(struct kc_result *r);	/* r itself stays the caller's, all zero */
@@ -89,6 +91,8 @@ struct kc_report {
 	unsigned counts[KC_VERDICTS];
 };
 
+/* The metrics of all tests, added up into *sum, which the caller gives to kc_metrics_fini. 0 or -ENOMEM. */
+int kc_report_metrics(const struct kc_report *rep, struct kc_metrics *sum);
 /* Counts verdicts from results. */
 void kc_report_count(struct kc_report *rep);
 /* 0 no MUST failed, 1 fail or xpass (or warn with strict), 2 a script error, 3 any other error (whatever
@@ -97,8 +101,9 @@ int kc_report_exit_status(const struct kc_report *rep, bool strict);
 /* The schema-1 object of the JSON report, one object and a newline; counts must be up to date.
  * Built in memory first: nothing is written unless all of it can be made. 0, -ENOMEM, -EIO. */
 int kc_report_json(const struct kc_report *rep, FILE *out);
-/* Failures in full, warnings by clause, known failures, skips by reason, then one line of counts
- * (which must be up to date). verbose: every test in a line of its own first. 0 or -EIO. */
+/* Failures in full, warnings by clause, known failures, skips by reason, what requests cost, then one line
+ * of counts (which must be up to date). verbose: every test in a line of its own first, with what its
+ * requests cost below. 0, -ENOMEM or -EIO. */
 int kc_report_text(const struct kc_report *rep, FILE *out, bool verbose, bool colour);
 /* One test as the report prints it, for progress with -v and for failures. */
 void kc_result_text(const struct kc_result *r, FILE *out, bool colour);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <harness/world/proc.h>
 
@@ -121,6 +122,18 @@ int kc_proc_read(pid_t pid, struct kc_proc *p)
 	if (read_text(path, text, sizeof(text)) || parse_stat(text, &p->state, &ticks, &p->exit_code))
 		return -ESRCH;
 	return each_thread(pid, add_up, p);
+}
+
+/* The process' own clock: /proc counts in ticks of 10 ms. */
+int kc_proc_cpu_ns(pid_t pid, uint64_t *ns)
+{
+	struct timespec t;
+	clockid_t clock;
+
+	if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &t))
+		return -ESRCH;
+	*ns = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+	return 0;
 }
 
 bool kc_proc_quiet(struct kc_proc_watch *w, pid_t pid)

@@ -15,6 +15,8 @@ struct kc_proc {
 	int exit_code;			/* wait(2) status of a zombie, else 0 */
 };
 int kc_proc_read(pid_t pid, struct kc_proc *p);
+/* The CPU time of all its threads, those that have ended as well. */
+int kc_proc_cpu_ns(pid_t pid, uint64_t *ns);
 
 /* Remembers the last look: quiet means that all threads sleep and none has run since. */
 struct kc_proc_watch {

@@ -44,6 +44,8 @@ void kc_world_observe(void *ctx)
 		if (w->vmm.interrupts[qi] != q->seen_interrupts) {
 			kc_oracle_called(w->oracle, qi, w->vmm.interrupts[qi] - q->seen_interrupts);
 			q->seen_interrupts = w->vmm.interrupts[qi];
+			kc_economy_calls_added_up(&w->economy, qi,
+						  kc_kvm_added_up(w->vmm.kvm, KC_GSI_BASE + qi));
 		}
 		for (; q->seen_errors < w->vmm.q[qi].errors; q->seen_errors++)
 			kc_oracle_ring_error(w->oracle, qi);
@@ -191,8 +193,10 @@ int kc_world_connect(struct kc_world *w)
 	kc_world_empty_inbox(w);
 	kc_oracle_session_start(w->oracle);
 	o = kc_vmm_connect(&w->vmm);
-	if (o == KC_OUT_OK)
+	if (o == KC_OUT_OK) {
+		kc_economy_session_start(&w->economy, w->cfg.be->pid);
 		return 0;
+	}
 	w->result->unreached = is_gone(w, o);
 	return kc_world_outcome(w, o, "connecting");
 }
@@ -321,6 +325,7 @@ void kc_world_forget_queue(struct kc_world *w, unsigned qi)
 
 	if (!q->made)
 		return;
+	kc_economy_forget_queue(&w->economy, qi);
 	while (q->ring.ops->abandon(&q->ring, &u))
 		w->port->ops->release(w->port, u.token);
 	kc_ring_fini(&q->ring);
@@ -372,6 +377,7 @@ static int build(struct kc_world *w)
 	struct kc_oracle_config oc = {
 		.mem = &w->mem, .mode = w->cfg.mode, .trace = &w->trace, .be = w->cfg.be,
 		.accuse = kc_world_accuse, .ctx = w,
+		.listener = &kc_economy_listener, .listener_ctx = &w->economy,
 	};
 
 	w->transcript_file = open_memstream(&w->transcript, &w->transcript_len);
@@ -384,6 +390,7 @@ static int build(struct kc_world *w)
 				      .now = trace_now, .now_ctx = w->sched };
 	if (kc_mem_init(&w->mem, kc_mem_default_layout, kc_mem_default_regions, &err))
 		return kc_world_stop(w, KC_ERROR, "guest memory: %s", err.msg);
+	kc_economy_init(&w->economy, &w->result->metrics, w->sched);
 	w->oracle = kc_oracle_new(&oc);
 	if (!w->oracle || kc_vmm_init(&w->vmm, &w->mem, w->sched, w->cfg.be, &w->trace))
 		return kc_world_stop(w, KC_ERROR, "out of memory");
@@ -554,6 +561,7 @@ static void teardown(struct kc_world *w)
 	if (w->oracle) {
 		bool connected = w->cfg.be->connected;
 
+		kc_economy_session_end(&w->economy);
 		kc_vmm_disconnect(&w->vmm);
 		if (connected && !w->lost && kc_world_survives(w) && !w->result->detail)
 			kc_picture_failure(w);

@@ -12,6 +12,7 @@
 #include <harness/language/script.h>
 #include <harness/oracle/oracle.h>
 #include <harness/report/result.h>
+#include <harness/world/economy.h>
 #include <harness/world/proc.h>
 #include <kickcall/backend.h>
 #include <sim/mem.h>
@@ -76,6 +77,7 @@ struct kc_world {
 	struct kc_trace trace;
 	struct kc_vmm vmm;
 	struct kc_oracle *oracle;
+	struct kc_economy economy;
 	struct kc_port *port;
 	struct kc_proc_watch quiet;	/* live: is the peer's process at rest? */
 	uint8_t config_space[KC_VU_CONFIG_MAX];

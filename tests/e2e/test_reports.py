@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The reports: JSON by schema 1, text for people, progress on terminals, all or nothing in files."""
+import copy
 import json
 import re
 
 import pytest
-from conftest import FAILS, PASSES, SKIPS, VERDICTS, WARNS, backend
+from conftest import FAILS, PASSES, SKIPS, STOPS, VERDICTS, WARNS, backend
 
 ESCAPE = "\x1b"
 
@@ -23,9 +24,34 @@ def check_types(value, shape):
         assert type(value[key]) is kind, (key, value[key])
 
 
+def check_metrics(metrics):
+    check_types({**metrics, "peer": None}, {"queues": list, "waits": list, "peer": type(None)})
+    for queue in metrics["queues"]:
+        ratios = {}
+        for side in ("kicks", "calls"):
+            ratios[side] = [queue[side].pop("per_request"), queue[side].pop("requests_per_wakeup")]
+            assert all(r is None or type(r) is float and r >= 0 for r in ratios[side])
+        latency = queue.pop("latency_ns")
+        check_types(queue, {"queue": int, "published": int, "used": int, "kicks": dict, "calls": dict})
+        check_types(queue["kicks"], {k: int for k in ("sent", "suppressed", "added_up")})
+        check_types(queue["calls"],
+                    {k: int for k in ("sent", "suppressed", "coalesced", "added_up", "spurious")})
+        assert (latency is None) == (queue["used"] == 0)
+        if latency:
+            check_types(latency, {k: int for k in ("p50", "p90", "p99", "max")})
+            assert 0 <= latency["p50"] <= latency["p90"] <= latency["p99"] <= latency["max"]
+    for wait in metrics["waits"]:
+        check_types(wait, {"queue": int, "requests": int, "ns": int})
+    if metrics["peer"]:
+        assert set(metrics["peer"]) == {"cpu_ns", "context_switches", "cpu_ns_per_request",
+                                        "context_switches_per_request"}
+
+
 def check_schema_1(report):
     check_types(report, {"schema": int, "kickcall": str, "complete": bool, "mode": str, "seed": int,
-                         "backend": dict, "summary": dict, "tests": list})
+                         "backend": dict, "summary": dict, "metrics": dict, "tests": list})
+    report = copy.deepcopy(report)
+    check_metrics(report["metrics"])
     assert report["schema"] == 1
     assert report["mode"] in ("sim", "live")
     check_types(report["backend"], {"spec": str, "command": str, "device": str, "features": str,
@@ -36,7 +62,8 @@ def check_schema_1(report):
     for test in report["tests"]:
         check_types(test, {"id": str, "title": str, "variant": str, "verdict": str, "level": str,
                            "clauses": list, "reason": str, "message": str, "violations": list,
-                           "replay": str, "duration_us": int})
+                           "replay": str, "duration_us": int, "metrics": dict})
+        check_metrics(test["metrics"])
         assert test["verdict"] in VERDICTS and test["level"] in ("", "MUST", "SHOULD")
         assert test["clauses"] and all(type(c) is str for c in test["clauses"])
         for v in test["violations"]:
@@ -155,6 +182,102 @@ def test_text_of_a_failure_tells_all(kc):
 def test_text_ends_in_the_counts(kc, folder):
     last = kc("run", folder).out.splitlines()[-1]
     assert re.fullmatch(r"1 pass, 1 fail, 1 warn, 1 skip in \d+\.\d s", last)
+
+
+# --- Metrics ----------------------------------------------------------------------------------------
+
+# The driver's and the reference's parts are fixed by the script, but for what the scheduler may add.
+COSTS = """title    kicks and calls that are not wanted are not given
+clause   VQ-SPLIT-USED-02
+needs    event_idx
+
+queue 0  split size 64
+driver   request, kick, wait used
+driver   used_event = used_idx + 9
+driver   10 requests, kick, kick
+expect   10 used, call due
+driver   suppress calls
+driver   5 requests, kick
+expect   5 used, no call due
+"""
+
+
+def queue_0(metrics):
+    return next(q for q in metrics["queues"] if q["queue"] == 0)
+
+
+def test_metrics_of_a_script(kc):
+    run = kc.report("run", kc.script(COSTS))
+    queue = queue_0(run.only["metrics"])
+    assert run.status == 0
+    assert queue["published"] == queue["used"] == 16
+    assert queue["kicks"]["sent"] == 4 and queue["kicks"]["suppressed"] == 0
+    assert queue["kicks"]["per_request"] == 0.25
+    assert queue["calls"]["sent"] == 2                  # the first after the start, and the one due
+    assert queue["calls"]["suppressed"] in (14, 15)     # whether the first was wanted is a race
+    assert queue["calls"]["spurious"] == queue["calls"]["added_up"] == 0
+    assert queue["calls"]["requests_per_wakeup"] == 8
+    assert queue["latency_ns"]["p50"] >= 1000           # a switch of virtual time at the least
+
+
+def test_metrics_are_deterministic_and_add_up(kc):
+    path = kc.script(COSTS.replace("\n\nqueue", "\nvary     n = 1 2 3\n\nqueue"))
+    report = kc.report("run", path, "--seed", 5).report
+    again = kc.report("run", path, "--seed", 5, "--jobs", 1).report
+    assert report["metrics"] == again["metrics"]
+    tests = [queue_0(t["metrics"]) for t in report["tests"]]
+    total = queue_0(report["metrics"])
+    for keys in (["used"], ["kicks", "sent"], ["calls", "sent"], ["calls", "suppressed"]):
+        def get(queue):
+            for key in keys:
+                queue = queue[key]
+            return queue
+        assert get(total) == sum(map(get, tests))
+    assert total["latency_ns"]["max"] == max(t["latency_ns"]["max"] for t in tests)
+
+
+HESITATES = """title    a driver asks before it kicks
+clause   VQ-SPLIT-USED-02
+
+queue 0  split size 64
+repeat   50
+driver   3 requests, kick if needed, request, kick if needed, wait used
+end
+"""
+
+
+def test_kicks_that_the_device_does_not_want(kc):
+    kicks = queue_0(kc.report("run", kc.script(HESITATES)).only["metrics"])["kicks"]
+    assert kicks["sent"] + kicks["suppressed"] == 100
+    assert kicks["sent"] > 0 and kicks["suppressed"] > 0
+
+
+def test_metrics_of_a_peer(kc):
+    run = kc.report("run", kc.script(PASSES), "--mode", "live")
+    peer = run.only["metrics"]["peer"]
+    assert run.status == 0
+    assert peer["cpu_ns"] > 0 and peer["context_switches"] > 0
+    assert peer["cpu_ns_per_request"] == peer["cpu_ns"]
+    assert run.report["metrics"]["peer"] == peer
+    assert kc.report("run", kc.script(PASSES)).report["metrics"]["peer"] is None    # sim: no process
+
+
+def test_text_has_metrics_per_queue_and_with_v_per_test(kc):
+    path = kc.script(COSTS)
+    plain = kc("run", path).out
+    assert re.search(r"^notifications +sent +a request +suppressed +coalesced +added up +spurious", plain)
+    assert re.search(r"^queue 0   kicks +4 +0\.25 ", plain, re.M)
+    assert re.search(r"^ +calls +2 +0\.12 ", plain, re.M)
+    assert re.search(r"^ +latency of 16 requests: p50 .* max .*, virtual time$", plain, re.M)
+    assert "queue 0: 16 used" not in plain
+    verbose = kc("run", path, "-v").out
+    assert re.search(r"^pass .*\n +queue 0: 16 used; 4 kicks.*; 2 calls, 1[45] suppressed.*; p50 ",
+                     verbose)
+    assert "back-end  " in kc("run", path, "--mode", "live").out
+
+
+def test_no_table_without_requests(kc):
+    assert "notifications" not in kc("run", kc.script(STOPS)).out
 
 
 # --- Terminals --------------------------------------------------------------------------------------

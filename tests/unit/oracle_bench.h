@@ -57,7 +57,8 @@ static inline void bench_accuse(void *ctx, const char *clause, const char *messa
 	b->n++;
 }
 
-static inline struct bench *bench_new(enum kc_mode mode)
+static inline struct bench *bench_new_heard(enum kc_mode mode, const struct kc_oracle_listener *listener,
+					    void *listener_ctx)
 {
 	static const struct kc_mem_layout_row rows[] = {
 		{ REGION0, REGION_BYTES, 0 }, { REGION1, REGION_BYTES, 0 },
@@ -70,13 +71,19 @@ static inline struct bench *bench_new(enum kc_mode mode)
 	assert_int_equal(kc_mem_init(&b->mem, rows, 4, NULL), 0);
 	b->be = (struct kc_backend){ .caps = KC_CAP_MESSAGES, .connected = true };
 	c = (struct kc_oracle_config){ .mem = &b->mem, .mode = mode, .trace = &b->trace, .be = &b->be,
-				       .accuse = bench_accuse, .ctx = b };
+				       .accuse = bench_accuse, .ctx = b,
+				       .listener = listener, .listener_ctx = listener_ctx };
 	b->o = kc_oracle_new(&c);
 	assert_non_null(b->o);
 	b->mem.wrote = kc_oracle_guest_wrote;
 	b->mem.wrote_ctx = b->o;
 	kc_oracle_session_start(b->o);
 	return b;
+}
+
+static inline struct bench *bench_new(enum kc_mode mode)
+{
+	return bench_new_heard(mode, NULL, NULL);
 }
 
 static inline void bench_free(struct bench *b)

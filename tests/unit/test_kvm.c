@@ -505,6 +505,37 @@ static void test_resample_masked(void **state)
 	tear_down_level(&l);
 }
 
+/* Signals that were read at once are one interrupt, and are counted; a number that nobody counts up to is
+ * none of signals. */
+static void test_signals_added_up(void **state)
+{
+	struct kc_kvm *k = new_kvm();
+	struct kc_evfd *sim = kc_evfd_new_sim(), *real = kc_evfd_new_real(NULL);
+
+	(void)state;
+	route(k, 5, 3);
+	route(k, 6, 4);
+	assert_int_equal(kc_kvm_irqfd(k, &(struct kc_irqfd){ 5, 0, sim, NULL }), 0);
+	assert_int_equal(kc_kvm_irqfd(k, &(struct kc_irqfd){ 6, 0, real, NULL }), 0);
+	kc_evfd_signal(sim, 1);
+	kc_evfd_signal(sim, 1);
+	assert_int_equal(kc_kvm_added_up(k, 5), 0);	/* each was read by itself */
+	kc_evfd_signal(sim, 3);
+	assert_int_equal(kc_kvm_added_up(k, 5), 2);
+	kc_evfd_signal(real, 1);
+	kc_evfd_signal(real, 1);
+	assert_int_equal(kc_kvm_poll(k), 1);
+	assert_int_equal(kc_kvm_added_up(k, 6), 1);
+	kc_evfd_signal(real, UINT64_MAX - 1);
+	assert_int_equal(kc_kvm_poll(k), 1);
+	assert_int_equal(kc_kvm_added_up(k, 6), 1);
+	assert_int_equal(kc_kvm_added_up(k, 7), 0);
+	assert_int_equal(apic.n, 5);
+	kc_kvm_free(k);
+	kc_evfd_unref(sim);
+	kc_evfd_unref(real);
+}
+
 /* A device whose condition still holds writes again from its resample handler. */
 static void again(void *ctx, struct kc_evfd *e)
 {
@@ -594,6 +625,7 @@ int main(void)
 		cmocka_unit_test(test_io_saturates), cmocka_unit_test(test_io_page_crossing),
 		cmocka_unit_test(test_irq_routes), cmocka_unit_test(test_irq_valid),
 		cmocka_unit_test(test_irq_signalled_before), cmocka_unit_test(test_irq_close),
+		cmocka_unit_test(test_signals_added_up),
 		cmocka_unit_test(test_resample), cmocka_unit_test(test_resample_masked),
 		cmocka_unit_test(test_resample_reasserts), cmocka_unit_test(test_same_evfd_twice),
 		cmocka_unit_test(test_real),

@@ -55,6 +55,25 @@ static bool becomes_quiet(pid_t pid, int64_t timeout_ns)
 	return false;
 }
 
+/* One that spins has its time counted finer than in ticks; one that is gone has none. */
+static void test_cpu_time(void **state)
+{
+	int64_t deadline = kc_clock_ns() + 10 * SEC;
+	uint64_t from, now = 0;
+	int to;
+	pid_t pid = child(true, &to);
+
+	(void)state;
+	assert_int_equal(kc_proc_cpu_ns(pid, &from), 0);
+	while (now < from + 2000000 && kc_clock_ns() < deadline)
+		assert_int_equal(kc_proc_cpu_ns(pid, &now), 0);
+	assert_true(now >= from + 2000000);
+	kill(pid, SIGKILL);
+	close(to);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(kc_proc_cpu_ns(pid, &now), -ESRCH);
+}
+
 static void test_a_sleeper_is_quiet(void **state)
 {
 	int to;
@@ -202,6 +221,7 @@ static void test_one_nap_between_two_looks_is_seen(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_cpu_time),
 		cmocka_unit_test(test_a_sleeper_is_quiet),
 		cmocka_unit_test(test_a_spinner_is_not),
 		cmocka_unit_test(test_a_spinner_never_sleeps),

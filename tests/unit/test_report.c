@@ -219,7 +219,7 @@ static void test_json_schema(void **state)
 	json_t *summary = json_object_get(j, "summary"), *tests = json_object_get(j, "tests");
 
 	(void)state;
-	assert_keys(j, "schema kickcall complete mode seed backend summary tests ");
+	assert_keys(j, "schema kickcall complete mode seed backend summary metrics tests ");
 	assert_keys(backend, "spec command device features protocol_features queues ");
 	assert_keys(summary, "pass fail warn inconclusive skip known xpass error duration_ms ");
 	assert_int_equal(json_integer_value(json_object_get(j, "schema")), 1);
@@ -232,12 +232,44 @@ static void test_json_schema(void **state)
 	assert_int_equal(json_array_size(tests), RESULTS);
 	for (unsigned i = 0; i < RESULTS; i++)
 		assert_keys(json_array_get(tests, i), "id title variant verdict level clauses reason "
-			    "message violations replay duration_us ");
+			    "message violations replay duration_us metrics ");
+	assert_keys(json_object_get(j, "metrics"), "queues waits peer ");
 	assert_keys(json_array_get(json_object_get(json_array_get(tests, 1), "violations"), 0),
 		    "clause level line message ");
 	assert_int_equal(raw[strlen(raw) - 1], '\n');
 	json_decref(j);
 	free(raw);
+}
+
+/* Below each test with -v, and in all before the counts; in JSON per test, and added up. */
+static void test_metrics_of_tests_and_of_the_run(void **state)
+{
+	static const char *const parts[] = {
+		"split/one [size=4]\n      queue 0: 1 used; ", "notifications ", "queue 0   kicks          2 ",
+		"blk on ref", "1 pass, ", NULL,
+	};
+	char *raw = NULL, *s;
+	json_t *j, *queue;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		kc_metrics_queue(&results[i].metrics, 0)->kicks = 1;
+		results[i].metrics.queues[0]->used = 1;
+	}
+	s = text(true, false);
+	assert_in_order(s, parts);
+	free(s);
+	s = text(false, false);
+	assert_in_order(s, parts + 1);
+	assert_null(strstr(s, "queue 0: 1 used"));
+	free(s);
+	j = json(&raw);
+	queue = json_array_get(json_object_get(json_object_get(j, "metrics"), "queues"), 0);
+	assert_int_equal(json_integer_value(json_object_get(queue, "used")), 2);
+	json_decref(j);
+	free(raw);
+	for (unsigned i = 0; i < 2; i++)
+		kc_metrics_fini(&results[i].metrics);
 }
 
 static void test_json_tells_what_stopped_it(void **state)
@@ -249,7 +281,7 @@ static void test_json_tells_what_stopped_it(void **state)
 	report.info.stopped = (char *)"it went away";
 	j = json(&raw);
 	report.info.stopped = NULL;
-	assert_keys(j, "schema kickcall complete mode seed backend summary tests stopped ");
+	assert_keys(j, "schema kickcall complete mode seed backend summary metrics tests stopped ");
 	assert_string_equal(json_string_value(json_object_get(j, "stopped")), "it went away");
 	json_decref(j);
 	free(raw);
@@ -277,6 +309,7 @@ int main(void)
 		cmocka_unit_test_setup(test_interrupted_and_empty, setup),
 		cmocka_unit_test_setup(test_one_result, setup),
 		cmocka_unit_test_setup(test_json_schema, setup),
+		cmocka_unit_test_setup(test_metrics_of_tests_and_of_the_run, setup),
 		cmocka_unit_test_setup(test_json_tells_what_stopped_it, setup),
 		cmocka_unit_test_setup(test_full_device, setup),
 	};

@@ -47,6 +47,7 @@ static void fill(struct kc_result *r)
 	r->nviolations = 2;
 	r->unreached = true;
 	r->duration_us = 1234567890123;
+	kc_metrics_queue(&r->metrics, 3)->used = 7;
 }
 
 static void test_round_trip(void **state)
@@ -77,6 +78,7 @@ static void test_round_trip(void **state)
 	assert_memory_equal(b.violations, a.violations, sizeof(a.violations));
 	assert_true(b.unreached && !b.script_error);
 	assert_int_equal(b.duration_us, 1234567890123);
+	assert_int_equal(kc_metrics_used(&b.metrics), 7);
 	kc_result_fini(&a);
 	kc_result_fini(&b);
 	assert_null(b.id);
@@ -132,6 +134,8 @@ static void test_refuses(void **state)
 					       "line", -1, "message", "m"), 1) },
 		{ "duration_us", json_integer(-1) },
 		{ "duration_us", json_string("1") },
+		{ "metrics", NULL },
+		{ "metrics", json_array() },
 	};
 
 	(void)state;
