@@ -137,8 +137,12 @@ static int inproc_next_event(struct kc_backend *be, struct kc_event *ev)
 static int inproc_step(struct kc_backend *be)
 {
 	struct inproc *p = be->priv;
+	int ret;
 
-	return kc_ref_step(p->ref);
+	kc_ref_tell_time(p->ref, be->now_ns);
+	ret = kc_ref_step(p->ref);
+	be->wake_ns = kc_ref_wake_ns(p->ref);
+	return ret;
 }
 
 static int inproc_pollfd(struct kc_backend *be)

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <backend/framing.h>
+#include <backend/process.h>
 #include <backend/server.h>
 
 #define KICKS_MAX	64u
@@ -182,6 +183,7 @@ int kc_server_run(struct kc_server *s, int stop_fd)
 	for (;;) {
 		int ret = 1, steps = 0, wait;
 
+		kc_ref_tell_time(s->ref, kc_clock_ns());
 		while (ret > 0 && steps++ < STEPS_PER_POLL)
 			ret = step(s, &look);
 		if (ret < 0)

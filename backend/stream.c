@@ -51,8 +51,11 @@ static void stream_close(struct kc_backend *be)
 static int stream_step(struct kc_backend *be)
 {
 	struct stream *s = be->priv;
-	int ret = s->server ? kc_server_step(s->server) : 0;
+	int ret;
 
+	kc_ref_tell_time(s->ref, be->now_ns);
+	ret = s->server ? kc_server_step(s->server) : 0;
+	be->wake_ns = s->server ? kc_ref_wake_ns(s->ref) : 0;
 	if (ret >= 0)
 		return ret;
 	end_session(s);

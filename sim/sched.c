@@ -10,7 +10,8 @@
  * `activity` counts who did something: the guest whenever it comes back to the hub, an actor
  * whenever it ran, a stepper when its step says so. A step that changed nothing does not count,
  * even if it had scheduling points in it, or two idle steppers would keep each other busy for ever.
- * When nobody can run, nobody ever will: nothing but actors changes anything.
+ * When nobody can run, time jumps to the first moment at which somebody wakes up by itself. If there is
+ * none, nobody ever will run: nothing but actors changes anything.
  *
  * Live: one actor, which polls. The slices between two looks double from 20 us to 1 ms; a
  * descriptor that becomes readable ends one early, unless it proves to be one that nobody drains.
@@ -45,9 +46,10 @@ struct actor {
 	bool can_run;			/* the last look */
 	bool (*pred)(void *arg);	/* WAITING */
 	void *pred_arg;
-	int64_t deadline_ns;
+	int64_t deadline_ns;		/* WAITING; IDLE: when it wakes up, or NEVER */
 	int result;
 	uint64_t idle_since;		/* IDLE: activity when the empty step began */
+	int64_t wake_ns;		/* of the step that runs: when it wants to be tried again */
 };
 
 struct kc_sched {
@@ -177,7 +179,7 @@ static bool can_run(const struct kc_sched *s, const struct actor *a)
 	case WAITING:
 		return s->now_ns >= a->deadline_ns || a->pred(a->pred_arg);
 	case IDLE:
-		return a->idle_since != s->activity;
+		return a->idle_since != s->activity || s->now_ns >= a->deadline_ns;
 	case DONE:
 		break;
 	}
@@ -202,20 +204,30 @@ static struct actor *draw(struct kc_sched *s)
 			return s->actors[i];
 }
 
-/* Nothing can run, so the guest waits: who hears of it first? */
+bool kc_sched_asleep(const struct kc_sched *s)
+{
+	for (unsigned i = 1; i < s->nactors; i++)
+		if (s->actors[i]->state == IDLE && s->actors[i]->deadline_ns != NEVER)
+			return true;
+	return false;
+}
+
+/* Nothing can run, so the guest waits: who hears of it first, or wakes up? */
 static struct actor *first_to_be_told(struct kc_sched *s)
 {
 	struct actor *first = s->actors[0];
+	bool asleep = kc_sched_asleep(s);
 
 	for (unsigned i = s->nactors - 1; i > 0; i--) {
 		struct actor *a = s->actors[i];
 
-		if (a->state == WAITING && a->deadline_ns != NEVER &&
+		if ((a->state == WAITING || a->state == IDLE) && a->deadline_ns != NEVER &&
 		    a->deadline_ns <= first->deadline_ns)
 			first = a;
 	}
-	if (first != s->actors[0])
+	if (first != s->actors[0] || asleep)
 		s->now_ns = first->deadline_ns;
+	first->result = asleep ? -ETIMEDOUT : -EDEADLK;
 	return first;
 }
 
@@ -243,12 +255,10 @@ static void dispatch(struct kc_sched *s)
 	s->activity++;
 	do {
 		a = draw(s);
-		if (!a) {
+		if (!a)
 			a = first_to_be_told(s);
-			a->result = -EDEADLK;
-		} else if (a->state == WAITING) {
+		else if (a->state == WAITING)
 			a->result = a->pred(a->pred_arg) ? 0 : -ETIMEDOUT;
-		}
 		a->state = READY;
 		if (a->co)
 			resume(s, a);
@@ -281,6 +291,7 @@ static void stepper_main(void *arg)
 	for (;;) {
 		uint64_t since = a->s->activity;
 
+		a->wake_ns = NEVER;
 		did = a->step(a->arg);
 		if (did)
 			a->s->activity++;
@@ -288,6 +299,7 @@ static void stepper_main(void *arg)
 			return;
 		a->state = did ? READY : IDLE;
 		a->idle_since = since;
+		a->deadline_ns = a->wake_ns;
 		give_way(a->s);
 	}
 }
@@ -322,6 +334,11 @@ int kc_sched_spawn(struct kc_sched *s, const char *name, void (*fn)(void *arg), 
 int kc_sched_spawn_stepper(struct kc_sched *s, const char *name, int (*step)(void *arg), void *arg)
 {
 	return spawn(s, name, NULL, step, arg);
+}
+
+void kc_sched_wake_at(struct kc_sched *s, int64_t ns)
+{
+	s->current->wake_ns = ns;
 }
 
 void kc_sched_point(struct kc_sched *s)

@@ -40,6 +40,16 @@ int kc_sched_spawn(struct kc_sched *s, const char *name, void (*fn)(void *arg), 
  */
 int kc_sched_spawn_stepper(struct kc_sched *s, const char *name, int (*step)(void *arg), void *arg);
 
+/*
+ * Sim, within a step that finds nothing to do: from ns on it may do something by itself. The stepper is
+ * tried again then, and before if anybody does something; so a device that is slow on purpose is not idle.
+ * A wake-up that is due proves that nothing is over: whoever waits is told -ETIMEDOUT if its own deadline
+ * comes first, and -EDEADLK only when nobody sleeps any more.
+ */
+void kc_sched_wake_at(struct kc_sched *s, int64_t ns);
+/* Sim: does a stepper sleep until its time? */
+bool kc_sched_asleep(const struct kc_sched *s);
+
 /* A scheduling point: in sim another runnable actor may run now. No-op in live. */
 void kc_sched_point(struct kc_sched *s);
 
@@ -47,8 +57,9 @@ void kc_sched_point(struct kc_sched *s);
  * Suspends the calling actor until pred(arg). 0; -ETIMEDOUT when timeout_ns passed (timeout_ns < 0:
  * no limit); -EDEADLK in sim, at once and whatever the timeout, when no actor can run any more: a
  * proof beats a time-out. Nothing can run when every stepper has found nothing to do since anybody
- * last did something, and no pred holds. Virtual time passes with switches only (1 us each), so
- * -ETIMEDOUT means there that others kept running all that time.
+ * last did something, no pred holds, and none has a time to wake up at. Virtual time passes with
+ * switches (1 us each), and jumps to the next wake-up or deadline when nobody can run; -ETIMEDOUT thus
+ * means that others kept running all that time, or sleep beyond it.
  *
  * Who is told -EDEADLK: the waiter with the earliest deadline, actor 0 last among equals. A spawned
  * actor with a timeout that comes earlier than actor 0's is told first, and virtual time jumps to

@@ -12,6 +12,8 @@
 #include <string.h>
 #include "ref_internal.h"
 
+#define NS_PER_S	1000000000ll
+
 static const struct kc_ref_device *const devices[] = { &kc_ref_blk, &kc_ref_loopback };
 
 /*
@@ -61,6 +63,7 @@ static int ref_init(struct kc_ref *r, const struct kc_ref_config *config, struct
 	if (d->features)
 		r->features_offered |= d->features(r, config->features_off);
 	r->pf_offered = protocol_features & ~config->pf_off;
+	r->gap_ns = config->requests_per_s ? NS_PER_S / config->requests_per_s : 0;
 	for (unsigned qi = 0; qi < r->nqueues; qi++)
 		kc_ref_ring_init(&r->rings[qi], r, qi);
 	return 0;
@@ -153,13 +156,44 @@ bool kc_ref_reply_ack(const struct kc_ref *r)
 	return kc_ref_has_pf(r, KC_PF_REPLY_ACK);
 }
 
+void kc_ref_tell_time(struct kc_ref *r, int64_t now_ns)
+{
+	r->now_ns = now_ns;
+}
+
+int64_t kc_ref_wake_ns(const struct kc_ref *r)
+{
+	return r->wake_ns;
+}
+
+/* Too early for more work? */
+static bool throttled(struct kc_ref *r)
+{
+	if (r->now_ns >= r->free_ns)
+		return false;
+	r->wake_ns = r->free_ns;
+	return true;
+}
+
+/* Whoever is late by less than a gap catches up; a pause earns nothing. */
+static void take_time(struct kc_ref *r)
+{
+	bool in_time = r->now_ns - r->free_ns < r->gap_ns;
+
+	r->free_ns = (in_time ? r->free_ns : r->now_ns) + r->gap_ns;
+}
+
 int kc_ref_step(struct kc_ref *r)
 {
+	r->wake_ns = 0;
 	for (unsigned i = 0; i < r->nqueues; i++) {
 		struct kc_ref_ring *ring = &r->rings[(r->next + i) % r->nqueues];
 
 		if (!kc_ref_ring_due(ring))
 			continue;
+		if (throttled(r))
+			return 0;
+		take_time(r);
 		r->next = (ring->qi + 1) % r->nqueues;	/* no ring starves another */
 		kc_ref_ring_serve(ring);
 		return 1;

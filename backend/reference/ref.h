@@ -24,6 +24,7 @@ struct kc_ref_config {
 	const char *file;		/* blk: backing file; NULL: memory */
 	uint64_t capacity;		/* blk on memory: bytes, 0: 16 MiB; holds kc_storage_pattern */
 	bool read_only;			/* blk */
+	unsigned requests_per_s;	/* at most; a look that finds none counts as one. 0: no limit */
 };
 
 struct kc_ref *kc_ref_new(const struct kc_ref_config *config, struct kc_err *err);
@@ -46,6 +47,10 @@ bool kc_ref_reply_ack(const struct kc_ref *r);
 
 /* One bounded piece of work: at most one chain of one ring. 1 something was done, 0 idle. */
 int kc_ref_step(struct kc_ref *r);
+/* With requests_per_s: what time it is, from any start; to be told before steps. */
+void kc_ref_tell_time(struct kc_ref *r, int64_t now_ns);
+/* When an idle step may go on by itself; 0: not before something happens. */
+int64_t kc_ref_wake_ns(const struct kc_ref *r);
 /* Kick eventfds to poll (real ones); returns how many, at most cap. *busy is set if a ring without
  * kick fd must be polled. */
 unsigned kc_ref_pollfds(const struct kc_ref *r, int *fds, unsigned cap, bool *busy);

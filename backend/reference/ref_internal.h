@@ -294,6 +294,12 @@ struct kc_ref {
 	struct kc_ref_ring rings[KC_REF_QUEUES_MAX];
 	unsigned next;			/* ring to look at first, round-robin */
 
+	/* The throttle. */
+	int64_t gap_ns;			/* between two steps; 0: no limit */
+	int64_t now_ns;			/* as last told */
+	int64_t free_ns;		/* when the next step may be made */
+	int64_t wake_ns;		/* that, while there is work which waits for it; else 0 */
+
 	struct kc_ref_chain chain;	/* the one being processed */
 };
 

@@ -67,6 +67,11 @@ static const char *need_in_flight(struct kc_world *w)
 	return w->cfg.quick ? "a back-end whose requests are in flight for more than a moment" : NULL;
 }
 
+static const char *need_throttle(struct kc_world *w)
+{
+	return w->cfg.can_throttle ? NULL : "a back-end that kickcall can slow down: the reference";
+}
+
 static const char *need_nothing(struct kc_world *w)
 {
 	(void)w;
@@ -90,6 +95,7 @@ static const struct {
 	{ "polling", need_polling },
 	{ "in-flight", need_in_flight },
 	{ "long", need_nothing },		/* takes minutes: only when asked for by name */
+	{ "throttle", need_throttle },		/* 1000 requests a second at most */
 };
 
 static int bad_word(struct kc_world *w, const struct kc_need *n, const char *after)

@@ -9,6 +9,7 @@
 
 #define START_TIMEOUT_NS	(10ll * 1000 * 1000 * 1000)
 #define REF_QUEUES		4u
+#define REF_THROTTLE		1000u		/* requests a second, for scenarios that need a slow one */
 #define REF_CAPACITY		(4ull << 20)	/* small: every test fills it anew */
 
 static char *join(char *const *argv)
@@ -131,13 +132,14 @@ int kc_target_prepare(const struct kc_target *t, const char *dir, struct kc_err 
 	return t->profile ? kc_profile_prepare(t->profile, dir, err) : 0;
 }
 
-/* "needs ro" asks for a read-only disk: this back-end can be either. */
+/* "needs ro" asks for a read-only disk, "needs throttle" for a slow one: this back-end can be either. */
 static struct kc_backend *reference(const struct kc_target *t, const struct kc_script *test,
 				    struct kc_err *err)
 {
 	struct kc_ref_config c = {
 		.device = t->device, .queues = REF_QUEUES, .capacity = REF_CAPACITY,
 		.read_only = test && kc_script_needs(test, "ro"),
+		.requests_per_s = test && kc_script_needs(test, "throttle") ? REF_THROTTLE : 0,
 	};
 
 	if (t->mode == KC_MODE_LIVE)
@@ -167,6 +169,7 @@ void kc_target_world(const struct kc_target *t, struct kc_world_config *cfg)
 	cfg->writes_allowed = t->writes_allowed;
 	cfg->served = t->kind == KC_TARGET_SOCKET;
 	cfg->busy_poll = t->busy_poll;
+	cfg->can_throttle = t->kind == KC_TARGET_REF;
 	cfg->contents = t->kind == KC_TARGET_REF ? KC_CONTENTS_PATTERN : KC_CONTENTS_UNKNOWN;
 	if (!p)
 		return;

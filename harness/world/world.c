@@ -59,10 +59,15 @@ void kc_world_observe(void *ctx)
 static int step_backend(void *arg)
 {
 	struct kc_world *w = arg;
-	int ret = w->cfg.be->ops->step(w->cfg.be);
+	struct kc_backend *be = w->cfg.be;
+	int ret;
 
+	be->now_ns = kc_sched_now(w->sched);
+	ret = be->ops->step(be);
 	if (ret > 0)
 		kc_world_observe(w);
+	else if (be->wake_ns)
+		kc_sched_wake_at(w->sched, be->wake_ns);
 	return ret;
 }
 

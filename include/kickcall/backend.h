@@ -69,7 +69,8 @@ struct kc_backend_ops {
 	/* KC_CAP_MESSAGES: exactly these bytes with these handles (borrowed). 0 or -EPIPE. */
 	int (*send_raw)(struct kc_backend *be, const void *buf, size_t len,
 			const struct kc_handle *handles, unsigned nhandles);
-	/* KC_CAP_STEP: lets the back-end do one bounded piece of work. 1 it did something, 0 idle. */
+	/* KC_CAP_STEP: lets the back-end do one bounded piece of work; now_ns says what time it is. 1 it
+	 * did something, 0 idle: until anything happens, or wake_ns has come. */
 	int (*step)(struct kc_backend *be);
 	/* A descriptor to poll for next_event, or -1. */
 	int (*pollfd)(struct kc_backend *be);
@@ -95,6 +96,9 @@ struct kc_backend {
 	bool reply_ack;			/* REPLY_ACK is negotiated: every request asks for its ack */
 	bool connected;
 	int64_t reply_timeout_ns;
+	/* KC_CAP_STEP: the time, told before each step; and when an idle one may go on by itself (0: not
+	 * before something happens), told after it. */
+	int64_t now_ns, wake_ns;
 	/* A spawned process, as far as it is known. */
 	pid_t pid;			/* 0: none */
 	bool exited;

@@ -148,6 +148,109 @@ static void test_livelock_times_out(void **state)
 	kc_sched_free(s);
 }
 
+/* Steppers that are slow on purpose: one unit, then a pause. */
+struct slow {
+	struct kc_sched *s;
+	int in, out;
+	int64_t pause_ns, free_ns;
+	unsigned steps;
+};
+
+static int slow_step(void *arg)
+{
+	struct slow *m = arg;
+
+	m->steps++;
+	if (!m->in)
+		return 0;
+	if (kc_sched_now(m->s) < m->free_ns) {
+		kc_sched_wake_at(m->s, m->free_ns);
+		return 0;
+	}
+	m->free_ns = kc_sched_now(m->s) + m->pause_ns;
+	m->in--;
+	m->out++;
+	return 1;
+}
+
+static struct kc_sched *with_slow(struct slow *m, uint64_t seed)
+{
+	struct kc_sched *s = kc_sched_new(KC_MODE_SIM, seed);
+
+	m->s = s;
+	assert_int_equal(kc_sched_spawn_stepper(s, "slow", slow_step, m), 0);
+	return s;
+}
+
+/* It goes on by itself, time jumps, and when all is done that is proved as ever. */
+static void test_a_stepper_wakes_up(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 50; seed++) {
+		struct slow m = { .in = 5, .pause_ns = 10 * MS };
+		struct kc_sched *s = with_slow(&m, seed);
+
+		assert_int_equal(wait_for(s, &m.out, 5, SEC), 0);
+		assert_in_range(kc_sched_now(s), 40 * MS, 41 * MS);
+		assert_in_range(m.steps, 5, 20);		/* it slept, it did not poll */
+		assert_int_equal(wait_for(s, &m.out, 6, SEC), -EDEADLK);
+		assert_in_range(kc_sched_now(s), 40 * MS, 41 * MS);
+		assert_false(kc_sched_asleep(s));
+		assert_int_equal(kc_sched_quiesce(s, SEC), 0);
+		kc_sched_free(s);
+	}
+}
+
+/* Somebody sleeps beyond the deadline: that is a time-out, and proves nothing. */
+static void test_no_proof_while_one_sleeps(void **state)
+{
+	struct slow m = { .in = 2, .pause_ns = SEC };
+	struct kc_sched *s = with_slow(&m, 1);
+	int64_t before;
+
+	(void)state;
+	assert_int_equal(wait_for(s, &m.out, 1, SEC), 0);
+	before = kc_sched_now(s);
+	assert_int_equal(wait_for(s, &m.out, 2, 10 * MS), -ETIMEDOUT);
+	assert_true(kc_sched_asleep(s));
+	assert_in_range(kc_sched_now(s) - before, 10 * MS, 11 * MS);
+	assert_int_equal(kc_sched_quiesce(s, 10 * MS), -ETIMEDOUT);
+	assert_int_equal(wait_for(s, &m.out, 2, -1), 0);
+	assert_int_equal(wait_for(s, &m.out, 3, -1), -EDEADLK);
+	kc_sched_free(s);
+}
+
+/* While it sleeps it hears of what happens, and may find that it need not wake up at all. */
+static void test_a_sleeper_is_not_deaf(void **state)
+{
+	struct slow m = { .in = 2, .pause_ns = SEC };
+	struct kc_sched *s = with_slow(&m, 1);
+
+	(void)state;
+	assert_int_equal(wait_for(s, &m.out, 1, SEC), 0);
+	kc_sched_quiesce(s, MS);
+	m.in = 0;
+	assert_int_equal(wait_for(s, &m.out, 2, 10 * SEC), -EDEADLK);
+	assert_true(kc_sched_now(s) < SEC / 2);
+	kc_sched_free(s);
+}
+
+static void test_two_sleepers_wake_in_turn(void **state)
+{
+	struct slow a = { .in = 3, .pause_ns = 20 * MS }, b = { .in = 3, .pause_ns = 30 * MS };
+	struct kc_sched *s = with_slow(&a, 3);
+
+	(void)state;
+	b.s = s;
+	assert_int_equal(kc_sched_spawn_stepper(s, "slower", slow_step, &b), 0);
+	assert_int_equal(wait_for(s, &a.out, 3, SEC), 0);
+	assert_int_equal(b.out, 2);
+	assert_in_range(kc_sched_now(s), 40 * MS, 41 * MS);
+	assert_int_equal(wait_for(s, &b.out, 3, SEC), 0);
+	assert_in_range(kc_sched_now(s), 60 * MS, 61 * MS);
+	kc_sched_free(s);
+}
+
 static void test_stepper_ends(void **state)
 {
 	struct kc_sched *s = kc_sched_new(KC_MODE_SIM, 2);
@@ -478,6 +581,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_stepper_serves), cmocka_unit_test(test_deadlock_is_proved),
 		cmocka_unit_test(test_nobody_else), cmocka_unit_test(test_livelock_times_out),
+		cmocka_unit_test(test_a_stepper_wakes_up),
+		cmocka_unit_test(test_no_proof_while_one_sleeps),
+		cmocka_unit_test(test_a_sleeper_is_not_deaf),
+		cmocka_unit_test(test_two_sleepers_wake_in_turn),
 		cmocka_unit_test(test_stepper_ends), cmocka_unit_test(test_no_lost_wakeup),
 		cmocka_unit_test(test_sleep), cmocka_unit_test(test_spawned_waits),
 		cmocka_unit_test(test_spawned_times_out), cmocka_unit_test(test_deterministic),
