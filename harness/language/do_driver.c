@@ -29,12 +29,11 @@ static struct kc_request *make_request(struct kc_world *w, const struct kc_shape
 	return r;
 }
 
-static enum added add_shape(struct kc_world *w, unsigned qi, const struct kc_shape *shape)
+static enum added add_shape(struct kc_world *w, unsigned qi, const struct kc_shape *shape, uint16_t *head)
 {
 	struct kc_world_queue *q = &w->q[qi];
 	struct kc_request *r = make_request(w, shape);
 	struct kc_chain chain;
-	uint16_t head;
 	int ret;
 
 	if (!r)
@@ -42,10 +41,10 @@ static enum added add_shape(struct kc_world *w, unsigned qi, const struct kc_sha
 	chain = (struct kc_chain){ .segs = r->segs, .nsegs = r->nsegs, .indirect = r->indirect,
 				   .ndirect = shape->direct, .flagged_table = shape->flagged_table,
 				   .unaligned_table = shape->unaligned_table };
-	ret = q->ring.ops->add(&q->ring, &chain, r, &head);
+	ret = q->ring.ops->add(&q->ring, &chain, r, head);
 	if (ret == 0) {
 		q->outstanding++;
-		kc_trace_text(&w->trace, KC_ACTOR_DRIVER, "request", r->what, "queue %u head %u", qi, head);
+		kc_trace_text(&w->trace, KC_ACTOR_DRIVER, "request", r->what, "queue %u head %u", qi, *head);
 		return ADDED;
 	}
 	w->port->ops->release(w->port, r);
@@ -81,39 +80,48 @@ static int read_shape(struct kc_world *w, const struct kc_step *s, const struct 
 }
 
 static int add_many(struct kc_world *w, const struct kc_step *s, const struct kc_arg *words,
-		    unsigned n)
+		    unsigned n, bool urgent)
 {
 	struct kc_shape shape;
+	uint16_t head;
 	char own[256];
 
 	if (!kc_world_queue(w, s->qi) || read_shape(w, s, words, &shape, own, sizeof(own)))
 		return -1;
 	for (unsigned i = 0; i < n; i++) {
-		enum added a = add_shape(w, s->qi, &shape);
+		enum added a = add_shape(w, s->qi, &shape, &head);
 
 		if (a == ADD_OVER)
 			return -1;
 		if (a == ADD_FULL)
 			return kc_world_stop(w, KC_SKIP, "queue %u has no room for request %u of this "
 					     "device's size", s->qi, i + 1);
+		if (urgent && kc_economy_urgent(&w->economy, s->qi, head))
+			return kc_world_script_error(w, "more than %u urgent requests are on their way",
+						     KC_URGENT_MAX);
 	}
 	return 0;
 }
 
 KC_VERB(request)
 {
-	return add_many(w, s, &s->args[0], 1) ? -1 : publish(w, s->qi);
+	return add_many(w, s, &s->args[0], 1, false) ? -1 : publish(w, s->qi);
+}
+
+KC_VERB(urgent_request)
+{
+	return add_many(w, s, &s->args[0], 1, true) ? -1 : publish(w, s->qi);
 }
 
 KC_VERB(requests)
 {
-	return add_many(w, s, &s->args[1], (unsigned)kc_world_num(w, &s->args[0].num, s->qi)) ? -1 :
+	return add_many(w, s, &s->args[1], (unsigned)kc_world_num(w, &s->args[0].num, s->qi), false) ? -1 :
 		publish(w, s->qi);
 }
 
 KC_VERB(add)
 {
-	return add_many(w, s, &s->args[0], 1);
+	return add_many(w, s, &s->args[0], 1, false);
 }
 
 KC_VERB(publish)
@@ -141,17 +149,18 @@ KC_VERB(fill)
 	struct kc_world_queue *q = kc_world_queue(w, s->qi);
 	struct kc_shape shape;
 	uint64_t before;
+	uint16_t head;
 	char own[256];
 	enum added a;
 
 	if (!q || read_shape(w, s, &s->args[0], &shape, own, sizeof(own)))
 		return -1;
-	while ((a = add_shape(w, s->qi, &shape)) == ADDED)
+	while ((a = add_shape(w, s->qi, &shape, &head)) == ADDED)
 		;
 	if (a == ADD_OVER)
 		return -1;
 	before = ring_digest(w, &q->ring);
-	a = add_shape(w, s->qi, &shape);
+	a = add_shape(w, s->qi, &shape, &head);
 	if (a != ADD_FULL || before != ring_digest(w, &q->ring))
 		return kc_world_stop(w, KC_ERROR, "the driver changed a full ring of queue %u", s->qi);
 	q->full = true;
@@ -251,6 +260,22 @@ KC_VERB(wait_n_used)
 
 	if (!kc_world_queue(w, s->qi) || kc_world_wait_used(w, s->qi, (unsigned)n))
 		return -1;
+	kc_world_checkpoint(w);
+	return 0;
+}
+
+/* Entry by entry, so that a full ring in front of it may take its time. */
+KC_VERB(wait_urgent)
+{
+	struct kc_world_queue *q = kc_world_queue(w, s->qi);
+
+	if (!q)
+		return -1;
+	if (!kc_economy_urgent_left(&w->economy, s->qi) && !w->result->metrics.nwaits)
+		return kc_world_script_error(w, "there is no urgent request on queue %u", s->qi);
+	while (kc_economy_urgent_left(&w->economy, s->qi) && q->outstanding)
+		if (kc_world_wait_used(w, s->qi, 1))
+			return -1;
 	kc_world_checkpoint(w);
 	return 0;
 }

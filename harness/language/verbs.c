@@ -30,6 +30,8 @@ const struct kc_verb kc_verbs[] = {
 	  "cut out at N..., cut in at N..., one-piece, every-byte, indirect [after N direct] [flagged] [unaligned], "
 	  "placed PLACE, or the device's "
 	  "own words" },
+	{ D, "urgent request <*>", kc_do_urgent_request,
+	  "the same, and what it waits for goes into the report: requests used before it, and time" },
 	{ D, "<n> requests <*>", kc_do_requests, "add N and publish them together" },
 	{ D, "add <*>", kc_do_add, "add one without publishing" },
 	{ D, "publish", kc_do_publish, "publish what was added" },
@@ -40,6 +42,7 @@ const struct kc_verb kc_verbs[] = {
 	{ D, "in parallel <n> requests <*>", kc_do_in_parallel,
 	  "live: a thread for each queue sends N, one after the other, and takes them back" },
 	{ D, "wait used", kc_do_wait_used, "until everything offered is used; looks at memory only" },
+	{ D, "wait urgent", kc_do_wait_urgent, "until the urgent requests are used" },
 	{ D, "wait <n> used", kc_do_wait_n_used, "until N more are used" },
 	{ D, "wait call", kc_do_wait_call,
 	  "as an interrupt-driven driver: arm, re-check, sleep until the call; until all is used" },

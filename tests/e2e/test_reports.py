@@ -5,7 +5,7 @@ import json
 import re
 
 import pytest
-from conftest import FAILS, PASSES, SKIPS, STOPS, VERDICTS, WARNS, backend
+from conftest import FAILS, PASSES, ROOT, SKIPS, STOPS, VERDICTS, WARNS, backend
 
 ESCAPE = "\x1b"
 
@@ -260,6 +260,58 @@ def test_metrics_of_a_peer(kc):
     assert peer["cpu_ns_per_request"] == peer["cpu_ns"]
     assert run.report["metrics"]["peer"] == peer
     assert kc.report("run", kc.script(PASSES)).report["metrics"]["peer"] is None    # sim: no process
+
+
+# What an urgent request waits for.
+
+URGENT = ROOT / "scenarios" / "exhaustion" / "an-urgent-request-waits-behind-the-ring.kick"
+
+
+def test_an_urgent_request_waits_for_what_the_ring_holds(kc):
+    report = kc.report("run", URGENT).report
+    check_schema_1(report)
+    assert report["summary"]["pass"] == len(report["tests"]) == 4
+    for test in report["tests"]:
+        size = int(re.search(r"size=(\d+)", test["variant"])[1])
+        wait, = test["metrics"]["waits"]
+        # The ring held size / 2 requests of two descriptors; one had come back.
+        assert wait["queue"] == 0 and wait["requests"] == size // 2 - 1
+        # At 1000 a second: a millisecond for each of them and for itself, less what had passed.
+        assert (wait["requests"] * 1e6) < wait["ns"] < (wait["requests"] + 2) * 1e6
+    assert sorted(w["ns"] for w in report["metrics"]["waits"]) == sorted(
+        t["metrics"]["waits"][0]["ns"] for t in report["tests"])
+
+
+def test_an_urgent_request_live(kc):
+    run = kc.report("run", URGENT, "--mode", "live", "--variant", "size=64")
+    assert run.report["summary"]["pass"] == 2
+    for test in run.report["tests"]:
+        wait, = test["metrics"]["waits"]
+        # Never faster than the limit; fewer, if kickcall was slow to see that the first came back.
+        assert 0 <= wait["requests"] <= 31 and wait["ns"] >= (wait["requests"] - 2) * 1e6
+
+
+def test_the_report_tells_what_an_urgent_request_waited_for(kc):
+    out = kc("run", URGENT, "-v", "--variant", "size=64").out
+    assert re.search(r"^ +queue 0: an urgent request waited for 31 others, 3\d ms$", out, re.M)
+    assert re.search(r"^urgent +2 requests waited; the longest for 31 others, 3\d ms$", out, re.M)
+
+
+def test_a_back_end_that_is_slow_on_purpose_is_not_accused(kc):
+    run = kc.report("run", URGENT, "--timeout-ms", 1, "--timeout-scale", 0.01)
+    assert run.report["summary"]["inconclusive"] == 4 and run.status == 0
+
+
+def test_kickcall_slows_down_nobody_else(kc, ref_server):
+    path, _ = ref_server("--device", "blk")
+    run = kc.report("run", URGENT, "--backend", f"vhost-user:{path}", "--destructive")
+    assert run.report["summary"]["skip"] == 4
+    assert "slow down" in run.report["tests"][0]["reason"]
+
+
+def test_waiting_for_an_urgent_request_that_there_is_not(kc):
+    run = kc.report("run", kc.script(PASSES.replace("request, kick", "request, kick, wait urgent")))
+    assert run.status == 2 and "no urgent request on queue 0" in run.only["message"]
 
 
 def test_text_has_metrics_per_queue_and_with_v_per_test(kc):

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Metrics: what follows from the counts, sums, the way from a worker to the parent, and how they read. */
+/*
+ * Metrics: what follows from the counts, sums, the way from a worker to the parent, and how they read.
+ *
+ * Modules: harness/report/metrics.c, harness/report/metrics_text.c
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
