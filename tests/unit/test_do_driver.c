@@ -125,6 +125,44 @@ static void test_waits_end_when_all_or_some_are_used(void **state)
 	assert_int_equal(result.violations[0].line, 4);
 }
 
+/* Behind it in the ring, and in time; waiting for it takes what comes before. */
+static void test_an_urgent_request_is_measured(void **state)
+{
+	struct play p = { .ref.requests_per_s = 1000 };
+
+	(void)state;
+	passes(&p, QUEUE "driver 3 requests, urgent request, kick, wait urgent\nexpect nothing used, all used\n");
+	assert_int_equal(result.metrics.nwaits, 1);
+	assert_int_equal(result.metrics.waits[0].requests, 3);
+	assert_in_range(result.metrics.waits[0].ns, 3 * PLAY_MS, 5 * PLAY_MS);
+	assert_int_equal(result.metrics.queues[0]->used, 4);
+	/* whoever does not wait for it has it measured all the same; one that never comes back is not */
+	passes(&p, QUEUE "driver urgent request, request, kick\nexpect 2 used\n");
+	assert_int_equal(result.metrics.nwaits, 1);
+	assert_int_equal(result.metrics.waits[0].requests, 0);
+	p.frozen = true;
+	fails(&p, QUEUE "driver urgent request, kick, wait urgent\n", "VU-RING-STATE-04", 4, "nothing can run");
+	assert_int_equal(result.metrics.nwaits, 0);
+}
+
+static void test_urgent_requests_have_their_rules(void **state)
+{
+	struct play p = { 0 };
+
+	(void)state;
+	errs(&p, QUEUE "driver wait urgent\n", "4:8: there is no urgent request on queue 0");
+	errs(&p, QUEUE "driver 1 wait urgent\n", "4:10: there is no queue 1");
+	p.frozen = true;
+	errs(&p, "queue 0 split size 64\nrepeat 17\ndriver urgent request\nend\n",
+	     "5:8: more than 16 urgent requests are on their way");
+	p.frozen = false;
+	passes(&p, QUEUE "repeat 20\ndriver urgent request, kick, wait urgent\nend\n");
+	assert_int_equal(result.metrics.nwaits, 20);
+	/* what is given up is not waited for */
+	passes(&p, QUEUE "driver urgent request\nvmm disconnect\nvmm session\n" QUEUE
+	       "driver urgent request, kick, wait urgent\n");
+}
+
 static void test_a_driver_that_sleeps_until_the_call(void **state)
 {
 	struct play p = { 0 };
@@ -186,6 +224,8 @@ int main(void)
 		cmocka_unit_test(test_kicks_are_counted),
 		cmocka_unit_test(test_a_kick_that_is_not_needed_is_spared),
 		cmocka_unit_test(test_waits_end_when_all_or_some_are_used),
+		cmocka_unit_test(test_an_urgent_request_is_measured),
+		cmocka_unit_test(test_urgent_requests_have_their_rules),
 		cmocka_unit_test(test_a_driver_that_sleeps_until_the_call),
 		cmocka_unit_test(test_suppression_is_told_and_written),
 		cmocka_unit_test(test_suppress_and_arm_by_whichever_means),

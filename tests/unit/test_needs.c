@@ -21,14 +21,12 @@ static void test_what_is_there_is_no_reason_to_skip(void **state)
 {
 	static const char *const words[] = {
 		"hostile", "messages", "reconnect", "restart", "writes", "kept-writes", "sim",
-		"config",
-		"reset", "polling", "in-flight", "event_idx", "indirect", "version_1", "flush",
-		"CONFIG",
-		"REPLY_ACK", "no-SHMEM", "event_idx, CONFIG, hostile",
+		"config", "reset", "polling", "in-flight", "throttle", "event_idx", "indirect",
+		"version_1", "flush", "CONFIG", "REPLY_ACK", "no-SHMEM", "event_idx, CONFIG, hostile",
 	};
 	struct play p = {
 		.device = "blk", .messages = true, .caps = KC_CAP_RESTART,
-			.cfg.writes_allowed = true,
+		.cfg.writes_allowed = true, .cfg.can_throttle = true,
 	};
 
 	(void)state;
@@ -56,8 +54,8 @@ static void test_what_is_missing_is_named(void **state)
 	needs(&p, "kept-writes", "needs storage that keeps what is written");
 	needs(&p, "live", "needs live mode");
 	needs(&p, "polling", "needs a back-end that polls a ring without a kick eventfd");
-	needs(&p, "in-flight", "needs a back-end whose requests are in flight for more than a "
-	      "moment");
+	needs(&p, "in-flight", "needs a back-end whose requests are in flight for more than a moment");
+	needs(&p, "throttle", "needs a back-end that kickcall can slow down: the reference");
 	needs(&p, "ro", "needs feature ro, which is not offered");
 	needs(&p, "SHMEM", "needs protocol feature SHMEM");
 	needs(&p, "no-STATUS", "needs a back-end without protocol feature STATUS");

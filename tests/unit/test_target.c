@@ -130,11 +130,13 @@ static void what_the_world_is_told(void **state)
 	assert_int_equal(resolve(ARGV("k", "conform")), 0);
 	kc_target_world(&t, &cfg);
 	assert_int_equal(cfg.contents, KC_CONTENTS_PATTERN);	/* the reference's */
+	assert_true(cfg.can_throttle);
 	assert_int_equal(kc_target_prepare(&t, "/nonesuch", &err), 0);	/* nothing to make */
 	done();
 	assert_int_equal(resolve(ARGV("k", "conform", "--backend", "vhost-user:/s")), 0);
 	kc_target_world(&t, &cfg);
 	assert_int_equal(cfg.contents, KC_CONTENTS_UNKNOWN);
+	assert_false(cfg.can_throttle);
 	assert_false(cfg.writes_allowed);
 	assert_int_equal(cfg.ring_max, 0);
 	done();

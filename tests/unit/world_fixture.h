@@ -260,7 +260,9 @@ static inline int wrap_step(struct kc_backend *be)
 	}
 	if (p->on_step && be->watch_ctx && !p->cut)
 		p->on_step(p, be->watch_ctx);
+	p->inner->now_ns = be->now_ns;
 	ret = p->frozen || p->cut ? 0 : p->inner->ops->step(p->inner);
+	be->wake_ns = p->inner->wake_ns;
 	return p->spins ? 1 : ret;
 }
 
