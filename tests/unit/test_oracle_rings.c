@@ -2,7 +2,8 @@
 /*
  * Modules: harness/oracle/p01_conservation.c, harness/oracle/p02_used_len.c,
  *          harness/oracle/p05_indices.c, harness/oracle/p07_in_order.c,
- *          harness/oracle/p09_base.c, harness/oracle/walk.c, harness/oracle/watch.c
+ *          harness/oracle/p09_base.c, harness/oracle/layout_split.c, harness/oracle/walk.c,
+ *          harness/oracle/watch.c
  *
  * Points 1, 2, 5, 7 and 9, and the chain walker: rings written by hand, rightly and wrongly.
  */
