@@ -2,7 +2,7 @@
 #ifndef TESTS_UNIT_OUTPUT_H
 #define TESTS_UNIT_OUTPUT_H
 
-/* Catches what is printed on one of the standard streams. Nothing may fail between begin and end. */
+/* Catches what is printed on a standard stream. Nothing may fail between begin and end. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>

@@ -19,8 +19,8 @@
 /* Two used entries for one request: no back-end can do that. */
 #define FAILS	"title t\nclause VQ-SPLIT-USED-02\n\nqueue 0 split size 4\ndriver request, kick\n" \
 		"expect 2 used\n"
-/* A ring that never ran stops where it was; what is expected is wrong, and what clause it breaks is up
- * to the test. Decided at once, in either mode. */
+/* A ring that never ran stops where it was; whether that is expected, and what clause it breaks if
+ * not, is up to the test. Decided at once, in either mode. */
 #define STOPS(clause, base)	"title t\nclause " MUST ", " SHOULD "\n\nqueue 0 split size 4\n" \
 				"vmm stop 0\nexpect base " base " [" clause "]\n"
 #define MUST	"VU-MSG-GETBASE-01"

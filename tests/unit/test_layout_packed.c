@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The oracle on packed rings: a driver and a device that write slot by slot, as the text of VIRTIO 1.3,
- * 2.8 has it. Rightly or wrongly; and what is wrong is named.
+ * The oracle on packed rings: a driver and a device that write slot by slot, as the text of VIRTIO
+ * 1.3, 2.8 has it. Rightly or wrongly; and what is wrong is named.
  */
 #include "oracle_bench.h"
 #include <harness/oracle/watch.h>
@@ -107,7 +107,7 @@ static void driver_area(struct packed *p, uint16_t flags, uint16_t off_wrap)
 	kc_oracle_suppression(p->b->o, 0);
 }
 
-/* A descriptor differs in several runs of bytes, which are told one by one: all under this clause. */
+/* A descriptor differs in several runs of bytes, told one by one: all under this clause. */
 static void all_of(struct bench *b, const char *clause, const char *text)
 {
 	assert_true(b->n);
@@ -140,7 +140,7 @@ static void right_requests_lap_after_lap(void **state)
 	none(b);
 }
 
-/* Out of order: the device uses what it likes first, and its slots fall where its own count says. */
+/* The device uses what it likes first, and its slots fall where its own count says. */
 static void lists_come_back_in_any_order(void **state)
 {
 	struct bench *b = *state;

@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * Modules: harness/world/proc.c, harness/world/spin.c
- *
- * Is a process at rest, and does it ever sleep?
- */
+/* Is a process at rest, and does it ever sleep? */
 #include <errno.h>
 #include <poll.h>
 #include <setjmp.h>

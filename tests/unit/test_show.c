@@ -91,8 +91,8 @@ static void lists_are_json_if_wanted(void **state)
 	json_decref(j);
 }
 
-/* A clause is open until somebody tests it; one that only a driver can break is not listed. The areas
- * behind the list add up. */
+/* A clause is open until somebody tests it; one that only a driver can break is not listed. The
+ * areas behind the list add up. */
 static void clauses_are_listed_with_their_tests(void **state)
 {
 	unsigned open = 0, n = 0, total[3];

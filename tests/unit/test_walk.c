@@ -2,9 +2,9 @@
 /*
  * Modules: harness/oracle/layout_split.c, harness/oracle/walk.c
  *
- * The oracle's walk along a chain of a split ring, by itself: which bytes it takes for the chain's, and
- * which rule it names. That the oracle excuses a device on the strength of it is in test_oracle_rings.c,
- * lists of packed rings are in test_layout_packed.c.
+ * The oracle's walk along a chain of a split ring, by itself: which bytes it takes for the chain's,
+ * and which rule it names. That the oracle excuses a device on the strength of it is in
+ * test_oracle_rings.c, lists of packed rings are in test_layout_packed.c.
  */
 #include "oracle_bench.h"
 #include <harness/oracle/watch.h>
@@ -86,7 +86,7 @@ static const struct row rows[] = {
 
 static struct kc_watch_chain walk(struct bench *b, unsigned size, const struct row *r)
 {
-	struct kc_watch_queue q = { .cfg = ring(b, 0, size, 0, r->with)->c };
+	struct kc_watch_queue q = { .cfg = ring(b, 0, size, 0, r->with)->c, .period = 65536 };
 	struct kc_watch_chain c = { .head = r->head };
 
 	for (unsigned k = 0; k < 4 && k < size; k++)
