@@ -18,8 +18,8 @@
  * VQ-PACKED-CHAIN-01) it is one that no buffer can have.
  *
  * Supply: descriptors are written with their flags, in add, and are still out of reach: a device
- * goes through the ring in order, and the flags of the batch's first descriptor are held back. Publish
- * stores these with release; then come a full barrier and the question whether to kick.
+ * goes through the ring in order, and the flags of the batch's first descriptor are held back.
+ * Publish stores these with release; then come a full barrier and the question whether to kick.
  *
  * Bodies of descriptors go through kc_mem_write; flags and event areas are atomic stores that are
  * told to the memory's watcher with kc_mem_wrote.
@@ -44,7 +44,7 @@ struct kc_packed_buffer {
 	struct kc_packed_buffer *pending_next;
 };
 
-/* --- Positions ---------------------------------------------------------------------------------- */
+/* --- Positions -------------------------------------------------------------------------------- */
 
 static uint32_t advance(const struct kc_packed *vq, uint32_t pos, uint32_t n)
 {
@@ -95,7 +95,7 @@ uint32_t kc_packed_base(uint32_t size, uint32_t from)
 	return half << 16 | half;
 }
 
-/* --- Stores ------------------------------------------------------------------------------------- */
+/* --- Stores ----------------------------------------------------------------------------------- */
 
 static void store_flags(struct kc_packed *vq, uint32_t pos, uint16_t flags, int order)
 {
@@ -130,7 +130,7 @@ static void store_event(struct kc_packed *vq, void *area, uint64_t gpa, struct k
 	kc_mem_wrote(vq->mem, gpa, &le, sizeof(le));
 }
 
-/* --- Set-up ------------------------------------------------------------------------------------- */
+/* --- Set-up ----------------------------------------------------------------------------------- */
 
 static bool config_ok(const struct kc_packed_config *c)
 {
@@ -260,7 +260,7 @@ void kc_packed_fini(struct kc_packed *vq)
 	*vq = (struct kc_packed){ 0 };
 }
 
-/* --- Buffer ids --------------------------------------------------------------------------------- */
+/* --- Buffer ids ------------------------------------------------------------------------------- */
 
 static uint16_t *free_id(struct kc_packed *vq, uint32_t i)
 {
@@ -319,7 +319,7 @@ static void free_buffer(struct kc_packed *vq, uint16_t id)
 	*free_id(vq, vq->nids++) = id;
 }
 
-/* --- Supply ------------------------------------------------------------------------------------- */
+/* --- Supply ----------------------------------------------------------------------------------- */
 
 static int check_chain(const struct kc_packed *vq, const struct kc_chain *chain)
 {
@@ -520,7 +520,7 @@ bool kc_packed_kick_needed(struct kc_packed *vq)
 	return distance(vq, first, asked) < fresh;
 }
 
-/* --- Completion --------------------------------------------------------------------------------- */
+/* --- Completion ------------------------------------------------------------------------------- */
 
 static bool is_used(const struct kc_packed *vq, uint16_t flags)
 {
@@ -579,8 +579,8 @@ static void move_on(struct kc_packed *vq, uint32_t n)
 	vq->used_pos = advance(vq, vq->used_pos, n < ahead ? n : ahead);
 }
 
-/* The same past the oldest buffer: where it lies is known. used_pos may be ahead of it, after something
- * impossible, by one lap at the most. */
+/* The same past the oldest buffer: where it lies is known. used_pos may be ahead of it, after
+ * something impossible, by one lap at the most. */
 static void move_past_oldest(struct kc_packed *vq, uint32_t n)
 {
 	vq->order_pos = advance(vq, vq->order_pos, n);
@@ -675,7 +675,7 @@ unsigned kc_packed_in_flight(const struct kc_packed *vq)
 	return vq->in_flight;
 }
 
-/* --- Suppression of calls ----------------------------------------------------------------------- */
+/* --- Suppression of calls --------------------------------------------------------------------- */
 
 void kc_packed_set_event(struct kc_packed *vq, uint16_t off_wrap, uint16_t flags)
 {

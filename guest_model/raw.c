@@ -3,10 +3,10 @@
  * A hostile driver's pen.
  *
  * Theory of operation: every function is one store to one field and its announcement to the
- * memory's watcher (a packed descriptor is two, its flags last). Ring fields are stored with release,
- * so that what a script wrote before is seen before; the driver's own books (struct kc_split, struct
- * kc_packed) keep believing what they believed, but for the two functions that offer a chain: these
- * go through them, so that proper requests can follow.
+ * memory's watcher (a packed descriptor is two, its flags last). Ring fields are stored with
+ * release, so that what a script wrote before is seen before; the driver's own books (struct
+ * kc_split, struct kc_packed) keep believing what they believed, but for the two functions that
+ * offer a chain: these go through them, so that proper requests can follow.
  */
 #include <errno.h>
 #include <guest_model/raw.h>
@@ -102,7 +102,7 @@ int kc_raw_offer(struct kc_split *vq, uint16_t head)
 	return 0;
 }
 
-/* --- Packed ------------------------------------------------------------------------------------- */
+/* --- Packed ----------------------------------------------------------------------------------- */
 
 int kc_raw_pdesc_at(struct kc_mem *m, uint64_t table_gpa, uint32_t i, struct kc_pdesc d)
 {

@@ -35,11 +35,11 @@ int kc_raw_pdesc_at(struct kc_mem *m, uint64_t table_gpa, uint32_t i, struct kc_
 int kc_raw_event(struct kc_packed *vq, struct kc_event_area e);		/* driver area */
 int kc_raw_device_event(struct kc_packed *vq, struct kc_event_area e);
 /*
- * Makes what lies in the next n slots (from vq->avail_pos % size on) available, with all that was added
- * properly before: sets AVAIL and USED as the driver's wrap counter asks, the first flags last; the
- * rest of the flags stays. The driver's ring position moves on, so that requests can follow. It
- * remembers the id in the last of the slots: a used descriptor with that id is -EPROTO for
- * kc_packed_reap (unless a proper chain has that id), which then goes on n slots further.
+ * Makes what lies in the next n slots (from vq->avail_pos % size on) available, with all that was
+ * added properly before: sets AVAIL and USED as the driver's wrap counter asks, the first flags
+ * last; the rest of the flags stays. The driver's ring position moves on, so that requests can
+ * follow. It remembers the id in the last of the slots: a used descriptor with that id is -EPROTO
+ * for kc_packed_reap (unless a proper chain has that id), which then goes on n slots further.
  * -EINVAL: no slots; -ENOSPC: not so many are free.
  */
 int kc_raw_poffer(struct kc_packed *vq, uint32_t n);

@@ -112,7 +112,7 @@ const struct kc_ring_ops kc_ring_split = {
 	.published = split_published,
 };
 
-/* --- Packed ------------------------------------------------------------------------------------- */
+/* --- Packed ----------------------------------------------------------------------------------- */
 
 static struct kc_area_shape packed_shape(uint32_t size, enum kc_area area)
 {

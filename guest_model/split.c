@@ -11,8 +11,8 @@
  * Freed chains go to the front of the free list, as in common drivers: heads are reused quickly,
  * and come in a mixed order as soon as completions do. With IN_ORDER the free list is the table
  * itself, a circle that is never changed: what is used in order is free in order
- * (VQ-SPLIT-DESC-DRV-02). `order` then mirrors the available ring, so that an entry that completes a
- * batch tells which buffers that are: the oldest ones, up to the one that it names.
+ * (VQ-SPLIT-DESC-DRV-02). `order` then mirrors the available ring, so that an entry that completes
+ * a batch tells which buffers that are: the oldest ones, up to the one that it names.
  *
  * Supply follows VQ-SPLIT-SUPPLY-DRV-01..04: descriptors, then the ring entry (both in add), then
  * avail->idx with release (publish), then a full barrier and the question whether to kick.

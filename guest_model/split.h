@@ -50,9 +50,9 @@ struct kc_split_config {
 /*
  * Zeroes the three parts and sets both indices to `from`. With event_idx, used_event and avail_event
  * become `from` too: what a ring that ran that far and then went idle looks like, so that the first
- * request is kicked and its completion called. With in_order those chains had one descriptor each, so
- * that the first free one is from % size (2.7.5: ring order from 0 on). -EINVAL (size, alignment),
- * -EFAULT, -ENOMEM.
+ * request is kicked and its completion called. With in_order those chains had one descriptor each,
+ * so that the first free one is from % size (2.7.5: ring order from 0 on). -EINVAL (size,
+ * alignment), -EFAULT, -ENOMEM.
  */
 int kc_split_init(struct kc_split *vq, struct kc_mem *mem, const struct kc_split_config *c);
 /* Also after a failed init. Frees the indirect tables of chains in flight; their tokens are lost. */

@@ -17,8 +17,7 @@ struct bench {
 static void bench_open(struct bench *b, const char *layout, uint32_t size, uint32_t from,
 		       bool event_idx, bool in_order)
 {
-	memset(b, 0, sizeof(*b));
-	guest_init(&b->g);
+	b->used = from;
 	b->ops = kc_ring_layout(layout);
 	assert_non_null(b->ops);
 	b->c = (struct kc_ring_config){ .size = size, .from = from, .event_idx = event_idx,
@@ -31,7 +30,6 @@ static void bench_open(struct bench *b, const char *layout, uint32_t size, uint3
 	assert_int_equal(kc_ring_init(&b->r, b->ops, &b->g.mem, &b->c), 0);
 	assert_ptr_equal(b->r.ops, b->ops);
 	assert_int_equal(b->r.config.from, from);
-	b->used = from;
 }
 
 static void bench_close(struct bench *b)
@@ -39,7 +37,8 @@ static void bench_close(struct bench *b)
 	kc_ring_fini(&b->r);
 	assert_null(b->r.ops);
 	kc_ring_fini(&b->r);
-	guest_fini(&b->g);
+	for (int a = 0; a < KC_AREAS; a++)
+		kc_mem_free(&b->g.mem, b->c.area[a]);
 }
 
 static void put(struct bench *b, uint64_t gpa, uint64_t v, size_t bytes)
@@ -129,42 +128,45 @@ static void check_suppressed(struct bench *b)
 		assert_int_equal(guest_u16(&b->g, gpa), 1);
 }
 
-static void life(const char *layout, uint32_t size, uint32_t from, bool event_idx, bool in_order)
+static void life(struct bench *b, const char *layout, uint32_t size, uint32_t from, bool event_idx,
+		 bool in_order)
 {
 	unsigned n = 0;
 	struct kc_used u;
-	struct bench b;
 
-	bench_open(&b, layout, size, from, event_idx, in_order);
-	assert_int_equal(b.ops->room(&b.r), size);
-	a_request(&b);
-	check_suppressed(&b);
-	device_wants_no_kick(&b);
-	add(&b, &b);
-	assert_int_equal(b.ops->publish(&b.r), 1);
-	assert_false(b.ops->kick_needed(&b.r));
+	bench_open(b, layout, size, from, event_idx, in_order);
+	assert_int_equal(b->ops->room(&b->r), size);
+	a_request(b);
+	check_suppressed(b);
+	device_wants_no_kick(b);
+	add(b, b);
+	assert_int_equal(b->ops->publish(&b->r), 1);
+	assert_false(b->ops->kick_needed(&b->r));
 	if (size > 1)
-		add(&b, &b);
-	while (b.ops->abandon(&b.r, &u)) {
-		assert_ptr_equal(u.token, &b);
+		add(b, b);
+	while (b->ops->abandon(&b->r, &u)) {
+		assert_ptr_equal(u.token, b);
 		n++;
 	}
 	assert_int_equal(n, size > 1 ? 2 : 1);
-	bench_close(&b);
+	bench_close(b);
 }
 
 static void lives(void **state)
 {
 	static const uint32_t split[] = { 1, 2, 256, 32768 }, packed[] = { 1, 2, 3, 100, 32768 };
+	struct bench b;
 
 	(void)state;
+	guest_init(&b.g);
 	for (unsigned s = 0; s < 5; s++)
 		for (unsigned bits = 0; bits < 4; bits++)
 			for (uint32_t from = 0; from < 7; from += 3) {
 				if (s < 4)
-					life("split", split[s], from, bits & 1, bits & 2);
-				life("packed", packed[s], from, bits & 1, bits & 2);
+					life(&b, "split", split[s], from, bits & 1, bits & 2);
+				life(&b, "packed", packed[s], from, bits & 1, bits & 2);
 			}
+	guest_fini(&b.g);
 }
 
 /* IN_ORDER reaches both layouts: one entry, three buffers. */
@@ -176,6 +178,7 @@ static void batches(void **state)
 	uint16_t ids[3];
 
 	(void)state;
+	guest_init(&b.g);
 	for (int l = 0; l < 2; l++) {
 		bench_open(&b, layouts[l], 4, 3, false, true);
 		for (int i = 0; i < 3; i++)
@@ -192,6 +195,7 @@ static void batches(void **state)
 		assert_false(b.ops->ready(&b.r));
 		bench_close(&b);
 	}
+	guest_fini(&b.g);
 }
 
 static void bases_and_positions(void **state)
@@ -203,6 +207,7 @@ static void bases_and_positions(void **state)
 	assert_int_equal(kc_ring_split.base(256, 65536), 0);
 	assert_int_equal(kc_ring_packed.base(256, 0), 0x80008000);
 	assert_int_equal(kc_ring_packed.base(100, 150), 0x00320032);
+	guest_init(&b.g);
 	bench_open(&b, "split", 4, 65535, false, false);
 	add(&b, &b);
 	assert_int_equal(b.ops->published(&b.r), 65535);
@@ -215,6 +220,7 @@ static void bases_and_positions(void **state)
 	b.ops->publish(&b.r);
 	assert_int_equal(b.ops->published(&b.r), 0);
 	bench_close(&b);
+	guest_fini(&b.g);
 }
 
 static void layouts(void **state)

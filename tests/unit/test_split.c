@@ -736,7 +736,7 @@ static void check_links(struct ring *t, uint16_t head, unsigned n)
 	}
 }
 
-/* Descriptors in ring order, lap after lap, whatever the lengths of the chains (VQ-SPLIT-DESC-DRV-02). */
+/* Descriptors in ring order, lap after lap, however long the chains (VQ-SPLIT-DESC-DRV-02). */
 static void in_order_takes_descriptors_in_ring_order(void **state)
 {
 	static const uint16_t froms[] = { 0, 1, 7, 8, 65530 };
