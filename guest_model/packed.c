@@ -579,8 +579,8 @@ static void move_on(struct kc_packed *vq, uint32_t n)
 	vq->used_pos = advance(vq, vq->used_pos, n < ahead ? n : ahead);
 }
 
-/* The same past the oldest buffer: where it lies is known. used_pos may be ahead of it, after
- * something impossible, by one lap at the most. */
+/* The same past the oldest buffer: where it lies is known. used_pos may be ahead of that, by the used
+ * descriptor itself and by impossible ones, but never more than a lap. */
 static void move_past_oldest(struct kc_packed *vq, uint32_t n)
 {
 	vq->order_pos = advance(vq, vq->order_pos, n);
@@ -641,15 +641,13 @@ int kc_packed_reap(struct kc_packed *vq, struct kc_used *u)
 		vq->batch_left = count_batch(vq, u->id);
 		vq->batch_len = u->len;
 		vq->batch_flags = u->flags;
-		if (vq->batch_left)
-			return take_back_oldest(vq, u);
 	} else {
 		i = find_buffer(vq, u->id);
 		if (i < vq->size)
 			return take_back(vq, i, u);
 	}
 	move_on(vq, 1);
-	return -EPROTO;
+	return vq->batch_left ? take_back_oldest(vq, u) : -EPROTO;
 }
 
 int kc_packed_abandon(struct kc_packed *vq, struct kc_used *u)

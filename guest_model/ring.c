@@ -57,7 +57,7 @@ static bool split_kick_needed(struct kc_ring *r)
 
 static bool split_ready(const struct kc_ring *r)
 {
-	return r->split.batch_left || kc_split_used_idx(&r->split) != r->split.used_idx;
+	return kc_split_ready(&r->split);
 }
 
 static int split_reap(struct kc_ring *r, struct kc_used *u)

@@ -374,6 +374,11 @@ uint16_t kc_split_used_idx(const struct kc_split *vq)
 	return used_load16(vq, KC_USED_IDX, __ATOMIC_ACQUIRE);	/* (B) */
 }
 
+bool kc_split_ready(const struct kc_split *vq)
+{
+	return vq->batch_left || kc_split_used_idx(vq) != vq->used_idx;
+}
+
 static void free_chain(struct kc_split *vq, uint16_t head)
 {
 	struct kc_split_slot *slot = &vq->slots[head];
@@ -423,7 +428,7 @@ static int take_back_oldest(struct kc_split *vq, struct kc_used *u)
 	*u = (struct kc_used){ .id = head, .len = vq->batch_len, .skipped = !last };
 	if (!last)
 		u->len = head < vq->size ? vq->slots[head].writable : 0;
-	if (vq->used_idx == vq->order_idx)
+	if (vq->used_idx == vq->order_idx)	/* ahead by the entry itself, and by impossible ones */
 		vq->used_idx++;
 	vq->order_idx++;
 	return take_back(vq, u);
@@ -445,14 +450,13 @@ int kc_split_reap(struct kc_split *vq, struct kc_used *u)
 		.id = used_load32(vq, offset, __ATOMIC_RELAXED),
 		.len = used_load32(vq, offset + 4, __ATOMIC_RELAXED),
 	};
-	if (vq->in_order) {
+	if (vq->in_order)
 		vq->batch_left = count_batch(vq, u->id, vq->used_idx + ready);
-		vq->batch_len = u->len;
-		if (vq->batch_left)
-			return take_back_oldest(vq, u);
-	}
 	vq->used_idx++;
-	return vq->in_order ? -EPROTO : take_back(vq, u);
+	if (!vq->in_order)
+		return take_back(vq, u);
+	vq->batch_len = u->len;
+	return vq->batch_left ? take_back_oldest(vq, u) : -EPROTO;
 }
 
 int kc_split_abandon(struct kc_split *vq, struct kc_used *u)
@@ -498,5 +502,5 @@ bool kc_split_arm(struct kc_split *vq)
 {
 	kc_split_set_no_interrupt(vq, false);
 	/* What was used before the device could see the store above gets no call: look again. */
-	return kc_split_used_idx(vq) != vq->used_idx;
+	return kc_split_ready(vq);
 }

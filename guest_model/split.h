@@ -74,6 +74,8 @@ unsigned kc_split_publish(struct kc_split *vq);
 /* After publish: does the device want a kick (VQ-SPLIT-ANS-DRV-03..06)? Full barrier first, (C). */
 bool kc_split_kick_needed(struct kc_split *vq);
 
+/* Is there something for reap? */
+bool kc_split_ready(const struct kc_split *vq);
 /* 1 and *u, 0 when there is none, -EPROTO for an impossible entry (u->id/len as read; the entry is
  * skipped), -EOVERFLOW when used->idx is ahead of what was published (nothing is consumed).
  * With IN_ORDER one entry may complete several buffers (VQ-SPLIT-INORDER-01): they come one by one,

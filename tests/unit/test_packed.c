@@ -1123,6 +1123,35 @@ static void in_order_impossible(void **state)
 	ring_close(&t);
 }
 
+/* After impossible ones a possible one is read once only, be it the oldest. */
+static void in_order_possible_again(void **state)
+{
+	uint16_t ids[4];
+	struct kc_used u;
+	struct ring t;
+
+	(void)state;
+	ring_open_in_order(&t, 5, 3);
+	for (int i = 0; i < 4; i++)
+		ids[i] = must_add(&t, one, 1, &t.tokens[i]);
+	kc_packed_publish(&t.vq);
+	for (int i = 0; i < 2; i++) {
+		device_uses(&t, 0x4444, 0, 1);
+		assert_int_equal(kc_packed_reap(&t.vq, &u), -EPROTO);
+	}
+	device_uses(&t, ids[0], 1, 1);
+	check_buffer(&t, ids[0], 0, 1, false);
+	nothing_to_reap(&t);
+	device_uses(&t, ids[3], 1, 1);
+	check_buffer(&t, ids[1], 1, 1, true);
+	assert_true(kc_packed_ready(&t.vq));
+	check_buffer(&t, ids[2], 2, 1, true);
+	check_buffer(&t, ids[3], 3, 1, false);
+	nothing_to_reap(&t);
+	assert_int_equal(t.vq.nfree, 5);
+	ring_close(&t);
+}
+
 static void in_order_added_is_not_in_flight(void **state)
 {
 	struct kc_used u;
@@ -1275,6 +1304,7 @@ int main(void)
 		cmocka_unit_test(in_order_batches),
 		cmocka_unit_test(in_order_goes_on_inside_a_batch),
 		cmocka_unit_test(in_order_impossible),
+		cmocka_unit_test(in_order_possible_again),
 		cmocka_unit_test(in_order_added_is_not_in_flight),
 		cmocka_unit_test(in_order_whole_laps),
 		cmocka_unit_test(suppression),

@@ -868,6 +868,38 @@ static void in_order_impossible(void **state)
 	ring_close(&t);
 }
 
+/* After impossible entries a possible one is read once only, be it the oldest. */
+static void in_order_possible_again(void **state)
+{
+	uint16_t heads[4];
+	struct kc_used u;
+	struct ring t;
+
+	(void)state;
+	ring_open_in_order(&t, 8, 65534);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(add(&t, one, 1, &t.tokens[i], &heads[i]), 0);
+	kc_split_publish(&t.vq);
+	for (int i = 0; i < 2; i++) {
+		device_uses(&t, 0x4444, 0);
+		assert_int_equal(kc_split_reap(&t.vq, &u), -EPROTO);
+	}
+	device_uses(&t, heads[0], 1);
+	check_buffer(&t, heads[0], 0, 1, false);
+	assert_false(kc_split_ready(&t.vq));
+	assert_int_equal(kc_split_reap(&t.vq, &u), 0);
+	device_uses(&t, heads[3], 1);
+	check_buffer(&t, heads[1], 1, 1, true);
+	assert_true(kc_split_ready(&t.vq));
+	assert_true(kc_split_arm(&t.vq));
+	check_buffer(&t, heads[2], 2, 1, true);
+	check_buffer(&t, heads[3], 3, 1, false);
+	assert_false(kc_split_ready(&t.vq));
+	assert_int_equal(t.vq.used_idx, 2);
+	assert_int_equal(t.vq.nfree, 8);
+	ring_close(&t);
+}
+
 static void in_order_abandon_inside_a_batch(void **state)
 {
 	uint16_t heads[3];
@@ -918,6 +950,7 @@ int main(void)
 		cmocka_unit_test(in_order_batches),
 		cmocka_unit_test(in_order_whole_laps),
 		cmocka_unit_test(in_order_impossible),
+		cmocka_unit_test(in_order_possible_again),
 		cmocka_unit_test(in_order_abandon_inside_a_batch),
 	};
 
