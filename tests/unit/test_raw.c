@@ -154,19 +154,19 @@ static void overtaken_in_order(void **state)
 	assert_int_equal(head, 3);
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(kc_raw_offer(&t.vq, 0x7777), 0);
-	assert_int_equal(kc_split_add(&t.vq, &chain, &t.g, &head), 0);
+	assert_int_equal(kc_split_add(&t.vq, &chain, &t.vq, &head), 0);
 	assert_int_equal(head, 0);
 	kc_split_publish(&t.vq);
 	guest_device_write(&t.g, t.c.used + 4 + 24, used, sizeof(used));
 	guest_device_write(&t.g, t.c.used + 2, "\5\0", 2);
 	assert_int_equal(kc_split_reap(&t.vq, &u), -EPROTO);
 	assert_int_equal(kc_split_reap(&t.vq, &u), 1);
-	assert_ptr_equal(u.token, &t.g);
+	assert_ptr_equal(u.token, &t.vq);
 	assert_int_equal(t.vq.nfree, 3);
 	for (int i = 0; i < 2; i++)
-		assert_int_equal(kc_split_add(&t.vq, &chain, &t.g, &head), 0);
+		assert_int_equal(kc_split_add(&t.vq, &chain, &t.vq, &head), 0);
 	assert_int_equal(head, 2);
-	assert_int_equal(kc_split_add(&t.vq, &chain, &t.g, &head), -ENOSPC);	/* 3 is in flight */
+	assert_int_equal(kc_split_add(&t.vq, &chain, &t.vq, &head), -ENOSPC);	/* 3 is in flight */
 	while (kc_split_abandon(&t.vq, &u))
 		mine += u.token == &t;
 	assert_int_equal(mine, 1);
@@ -191,7 +191,7 @@ static void offer_in_order(void **state)
 	assert_int_equal(kc_raw_offer(&t.vq, 0x7777), 0);
 	assert_int_equal(kc_split_add(&t.vq, &chain, &t, &head), 0);
 	assert_int_equal(head, 3);
-	assert_int_equal(kc_split_add(&t.vq, &chain, &t.g, &head), 0);
+	assert_int_equal(kc_split_add(&t.vq, &chain, &t.vq, &head), 0);
 	assert_int_equal(head, 0);
 	kc_split_publish(&t.vq);
 	guest_device_write(&t.g, t.c.used + 4 + 24, used, sizeof(used));
@@ -202,7 +202,7 @@ static void offer_in_order(void **state)
 	assert_int_equal(kc_split_reap(&t.vq, &u), 1);
 	assert_ptr_equal(u.token, &t);
 	assert_int_equal(kc_split_reap(&t.vq, &u), 1);
-	assert_ptr_equal(u.token, &t.g);
+	assert_ptr_equal(u.token, &t.vq);
 	assert_int_equal(kc_split_reap(&t.vq, &u), 0);
 
 	ring_close(&t);
@@ -320,7 +320,7 @@ static void packed_offer(void **state)
 	assert_int_equal(t.vq.nfree, 1);
 	assert_true(kc_packed_kick_needed(&t.vq));
 
-	assert_int_equal(kc_packed_add(&t.vq, &chain, &t.g, &last), 0);
+	assert_int_equal(kc_packed_add(&t.vq, &chain, &t.vq, &last), 0);
 	assert_int_equal(kc_packed_publish(&t.vq), 1);
 	assert_int_equal(guest_u16(&t.g, flags_gpa(&t, 1)), KC_PDESC_F_USED | VRING_DESC_F_WRITE);
 
@@ -332,7 +332,7 @@ static void packed_offer(void **state)
 	assert_int_equal(t.vq.nfree, 3);
 	packed_uses(&t, 0, last, 0);
 	assert_int_equal(kc_packed_reap(&t.vq, &u), 1);
-	assert_ptr_equal(u.token, &t.g);
+	assert_ptr_equal(u.token, &t.vq);
 	packed_uses(&t, 1, first, 0);
 	assert_int_equal(kc_packed_reap(&t.vq, &u), 1);
 	assert_ptr_equal(u.token, &t);
