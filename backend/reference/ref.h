@@ -21,8 +21,10 @@ struct kc_ref_config {
 	unsigned queues;		/* 1..64; 0: the device's default */
 	uint64_t features_off;		/* device feature bits not to offer */
 	uint64_t pf_off;		/* protocol feature bits not to offer */
-	const char *file;		/* blk: backing file; NULL: memory */
-	uint64_t capacity;		/* blk on memory: bytes, 0: 16 MiB; holds kc_storage_pattern */
+	/* blk: a file that outlives the process, and reads what was flushed or written through. With
+	 * a capacity it is made if it does not exist. NULL: memory. */
+	const char *file;
+	uint64_t capacity;		/* blk: bytes, 0: 16 MiB of memory; holds kc_storage_pattern */
 	bool read_only;			/* blk */
 	unsigned requests_per_s;	/* at most; a look that finds none counts as one. 0: no limit */
 };

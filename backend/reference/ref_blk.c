@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * The block device: a disk in memory or in a file.
+ * The block device's requests and configuration; what holds its sectors is ref_storage.c.
  *
  * A request is a 16-byte header at the start of the readable bytes, and a status byte as the very
  * last writable one; between them lies the data, on the readable side for a write and on the
@@ -12,29 +12,34 @@
  */
 #include <endian.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 #include <linux/virtio_blk.h>
-#include <kickcall/storage.h>
 #include "ref_internal.h"
+#include "ref_storage.h"
 
-#define SECTOR			512u
-#define DEFAULT_CAPACITY	(16ull << 20)	/* bytes */
-/* Data segments we ask a driver to keep to; with header and status a chain has at most 1024. */
+/* Newer than some distributions' headers, and with them three fields of the configuration. */
+#ifndef VIRTIO_BLK_F_SECURE_ERASE
+#define VIRTIO_BLK_F_SECURE_ERASE	16
+#define VIRTIO_BLK_T_SECURE_ERASE	14
+#endif
+#define SECURE_ERASE_AT		60u	/* where these fields begin */
+
+#define SECTOR			KC_REF_SECTOR
+/* Bytes in one data segment, and data segments, that we ask a driver to keep to; with header and
+ * status a chain has at most 1024. */
+#define SIZE_MAX_BYTES		(1u << 20)
 #define SEG_MAX			1022u
+#define PHYSICAL_EXP		3u	/* 2^3 logical blocks in a physical one */
 /* The layout's full length, zoned part included: what a front-end may ask for in one piece. */
 #define CONFIG_LEN		96u
+/* What a sector holds after a discard: neither what it held, nor zeroes. Nobody may count on it. */
+#define DISCARDED		0xdb
 
 static const char device_id[VIRTIO_BLK_ID_BYTES] = "kickcall-ref";
 
 struct blk {
-	int fd;				/* backing file, or -1 */
-	uint8_t *mem;			/* without a file */
-	uint64_t sectors;
+	struct kc_ref_storage storage;
 	unsigned queues;
 	bool read_only;
 	bool writeback;			/* the configuration's cache mode */
@@ -45,53 +50,10 @@ static struct blk *blk_of(struct kc_ref *r)
 	return r->dev;
 }
 
-/* ---- storage ---- */
-
-static int open_file(struct blk *b, const char *path, struct kc_err *err)
-{
-	off_t end;
-
-	b->fd = open(path, (b->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
-	if (b->fd < 0)
-		return kc_err_set(err, -errno, "%s: %s", path, strerror(errno));
-	end = lseek(b->fd, 0, SEEK_END);
-	if (end < 0)
-		return kc_err_set(err, -errno, "%s: %s", path, strerror(errno));
-	b->sectors = (uint64_t)end / SECTOR;
-	return 0;
-}
-
-static int open_memory(struct blk *b, uint64_t capacity, struct kc_err *err)
-{
-	uint64_t bytes;
-
-	b->sectors = (capacity ? capacity : DEFAULT_CAPACITY) / SECTOR;
-	bytes = b->sectors * SECTOR;
-	if (!bytes)
-		return kc_err_set(err, -EINVAL, "a disk of less than %u bytes", SECTOR);
-	b->mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1,
-		       0);
-	if (b->mem == MAP_FAILED) {
-		b->mem = NULL;
-		return kc_err_set(err, -ENOMEM, "no memory for a disk of %" PRIu64 " bytes", bytes);
-	}
-	for (uint64_t n = 0; n < bytes / 8; n++) {
-		uint64_t word = htole64(kc_storage_pattern_word(n));
-
-		memcpy(b->mem + 8 * n, &word, sizeof(word));
-	}
-	return 0;
-}
-
 static void blk_close(struct kc_ref *r)
 {
-	struct blk *b = blk_of(r);
-
-	if (b->mem)
-		munmap(b->mem, b->sectors * SECTOR);
-	if (b->fd >= 0)
-		close(b->fd);
-	free(b);
+	kc_ref_storage_close(&blk_of(r)->storage);
+	free(r->dev);
 	r->dev = NULL;
 }
 
@@ -103,41 +65,13 @@ static int blk_open(struct kc_ref *r, const struct kc_ref_config *config, struct
 	if (!b)
 		return kc_err_set(err, -ENOMEM, "no memory for a block device");
 	r->dev = b;
-	b->fd = -1;
 	b->read_only = config->read_only;
 	b->queues = r->nqueues;
 	b->writeback = true;
-	rc = config->file ? open_file(b, config->file, err) : open_memory(b, config->capacity, err);
+	rc = kc_ref_storage_open(&b->storage, config->file, b->read_only, config->capacity, err);
 	if (rc)
 		blk_close(r);
 	return rc;
-}
-
-/* Moves n bytes between p and byte `pos` of the storage; the range was checked. */
-static bool storage_move(struct blk *b, bool write, uint8_t *p, size_t n, uint64_t pos)
-{
-	if (b->mem) {
-		memmove(write ? b->mem + pos : p, write ? p : b->mem + pos, n);
-		return true;
-	}
-	while (n) {
-		ssize_t got = write ? pwrite(b->fd, p, n, (off_t)pos)
-				    : pread(b->fd, p, n, (off_t)pos);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return false;
-		p += got;
-		n -= (size_t)got;
-		pos += (uint64_t)got;
-	}
-	return true;
-}
-
-static bool storage_sync(struct blk *b)
-{
-	return b->fd < 0 || fdatasync(b->fd) == 0;
 }
 
 /* ---- features and configuration ---- */
@@ -145,9 +79,11 @@ static bool storage_sync(struct blk *b)
 static uint64_t blk_features(struct kc_ref *r, uint64_t off)
 {
 	struct blk *b = blk_of(r);
-	uint64_t f = KC_BIT(VIRTIO_BLK_F_SEG_MAX) | KC_BIT(VIRTIO_BLK_F_BLK_SIZE) |
+	uint64_t f = KC_BIT(VIRTIO_BLK_F_SIZE_MAX) | KC_BIT(VIRTIO_BLK_F_SEG_MAX) |
+		     KC_BIT(VIRTIO_BLK_F_GEOMETRY) | KC_BIT(VIRTIO_BLK_F_BLK_SIZE) |
 		     KC_BIT(VIRTIO_BLK_F_FLUSH) | KC_BIT(VIRTIO_BLK_F_TOPOLOGY) |
-		     KC_BIT(VIRTIO_BLK_F_CONFIG_WCE);
+		     KC_BIT(VIRTIO_BLK_F_CONFIG_WCE) | KC_BIT(VIRTIO_BLK_F_DISCARD) |
+		     KC_BIT(VIRTIO_BLK_F_WRITE_ZEROES) | KC_BIT(VIRTIO_BLK_F_SECURE_ERASE);
 
 	if (b->queues > 1)
 		f |= KC_BIT(VIRTIO_BLK_F_MQ);
@@ -183,20 +119,62 @@ static bool write_through(struct kc_ref *r)
 	return !kc_ref_has(r, VIRTIO_BLK_F_FLUSH);
 }
 
+/* The requests whose data is a list of ranges, and how much of it a driver may say at once. */
+static const struct range_limits {
+	uint32_t type;
+	unsigned feature;
+	uint32_t sectors, segments;	/* in one segment; in one request */
+	uint32_t alignment;		/* a hint, in sectors; nothing is refused for it */
+} range_limits[] = {
+	{ VIRTIO_BLK_T_DISCARD, VIRTIO_BLK_F_DISCARD, 128, 16, 8 },
+	{ VIRTIO_BLK_T_WRITE_ZEROES, VIRTIO_BLK_F_WRITE_ZEROES, 128, 8, 0 },
+	{ VIRTIO_BLK_T_SECURE_ERASE, VIRTIO_BLK_F_SECURE_ERASE, 64, 4, 8 },
+};
+enum { DISCARD, WRITE_ZEROES, SECURE_ERASE };	/* rows of range_limits */
+
+static void put_le32(uint8_t *p, uint32_t v)
+{
+	v = htole32(v);
+	memcpy(p, &v, sizeof(v));
+}
+
+/* A geometry of the old kind: 16 heads of 63 sectors, and as many cylinders as fit. */
+static uint16_t cylinders(const struct blk *b)
+{
+	uint64_t n = b->storage.sectors / (16 * 63);
+
+	return n < UINT16_MAX ? (uint16_t)n : UINT16_MAX;
+}
+
 static void blk_config_read(struct kc_ref *r, uint8_t *config)
 {
+	const struct range_limits *discard = &range_limits[DISCARD];
+	const struct range_limits *zeroes = &range_limits[WRITE_ZEROES];
+	const struct range_limits *erase = &range_limits[SECURE_ERASE];
 	struct blk *b = blk_of(r);
 	struct virtio_blk_config c = {
-		.capacity = htole64(b->sectors),
+		.capacity = htole64(b->storage.sectors),
+		.size_max = htole32(SIZE_MAX_BYTES),
 		.seg_max = htole32(SEG_MAX),
+		.geometry = { .cylinders = htole16(cylinders(b)), .heads = 16, .sectors = 63 },
 		.blk_size = htole32(SECTOR),
-		.min_io_size = htole16(1),
+		.physical_block_exp = PHYSICAL_EXP,
+		.min_io_size = htole16(1u << PHYSICAL_EXP),
 		.wce = b->writeback,
 		.num_queues = htole16((uint16_t)b->queues),
+		.max_discard_sectors = htole32(discard->sectors),
+		.max_discard_seg = htole32(discard->segments),
+		.discard_sector_alignment = htole32(discard->alignment),
+		.max_write_zeroes_sectors = htole32(zeroes->sectors),
+		.max_write_zeroes_seg = htole32(zeroes->segments),
+		.write_zeroes_may_unmap = 0,	/* zeroes are written (BLK-OP-DEV-07) */
 	};
 
 	memset(config, 0, CONFIG_LEN);
 	memcpy(config, &c, sizeof(c));
+	put_le32(config + SECURE_ERASE_AT, erase->sectors);
+	put_le32(config + SECURE_ERASE_AT + 4, erase->segments);
+	put_le32(config + SECURE_ERASE_AT + 8, erase->alignment);
 }
 
 /* The cache mode, which is a driver's to write once CONFIG_WCE is negotiated (BLK-OP-DRV-05). */
@@ -242,32 +220,50 @@ struct request {
 	uint64_t written;		/* bytes of data the request has written */
 };
 
-static bool range_ok(const struct request *q, uint64_t len)
+static bool sectors_exist(const struct blk *b, uint64_t sector, uint64_t n)
 {
-	return len % SECTOR == 0 && q->sector <= q->b->sectors &&
-	       len / SECTOR <= q->b->sectors - q->sector;
+	return sector <= b->storage.sectors && n <= b->storage.sectors - sector;
 }
 
-static bool move_data(struct request *q, bool write, struct kc_ref_cursor *c, uint64_t len)
+static bool range_ok(const struct request *q, uint64_t len)
+{
+	return len % SECTOR == 0 && sectors_exist(q->b, q->sector, len / SECTOR);
+}
+
+static void move_data(struct request *q, bool write, struct kc_ref_cursor *c, uint64_t len)
 {
 	uint64_t pos = q->sector * SECTOR;
 	size_t n;
 	uint8_t *p;
 
-	for (; (p = kc_ref_cursor_take(c, len, &n)); pos += n, len -= n)
-		if (!storage_move(q->b, write, p, n, pos))
-			return false;
-	return true;
+	for (; (p = kc_ref_cursor_take(c, len, &n)); pos += n, len -= n) {
+		if (write)
+			kc_ref_storage_write(&q->b->storage, pos, p, n);
+		else
+			kc_ref_storage_read(&q->b->storage, pos, p, n);
+	}
 }
 
 static uint8_t do_in(struct request *q)
 {
 	struct kc_ref_cursor c = q->in;
 
-	if (!range_ok(q, q->in_len) || !move_data(q, false, &c, q->in_len))
+	if (!range_ok(q, q->in_len))
 		return VIRTIO_BLK_S_IOERR;
+	move_data(q, false, &c, q->in_len);
 	q->written = q->in_len;
 	return VIRTIO_BLK_S_OK;
+}
+
+static uint8_t sync_storage(struct request *q)
+{
+	return kc_ref_storage_sync(&q->b->storage) ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR;
+}
+
+/* The end of a request that has written. */
+static uint8_t written(struct request *q)
+{
+	return write_through(q->r) ? sync_storage(q) : VIRTIO_BLK_S_OK;
 }
 
 static uint8_t do_out(struct request *q)
@@ -278,16 +274,13 @@ static uint8_t do_out(struct request *q)
 		return VIRTIO_BLK_S_IOERR;
 	if (!range_ok(q, q->out_len))
 		return VIRTIO_BLK_S_IOERR;
-	if (!move_data(q, true, &c, q->out_len))
-		return VIRTIO_BLK_S_IOERR;
-	if (write_through(q->r) && !storage_sync(q->b))
-		return VIRTIO_BLK_S_IOERR;
-	return VIRTIO_BLK_S_OK;
+	move_data(q, true, &c, q->out_len);
+	return written(q);
 }
 
 static uint8_t do_flush(struct request *q)
 {
-	return storage_sync(q->b) ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR;
+	return sync_storage(q);
 }
 
 /* A driver asks for 20 bytes; it gets as many of them as it gives room for. */
@@ -300,6 +293,94 @@ static uint8_t do_get_id(struct request *q)
 	return VIRTIO_BLK_S_OK;
 }
 
+/* ---- lists of ranges: discard, write zeroes, secure erase ---- */
+
+/* The next segment of the list; false at its end. */
+static bool next_segment(struct kc_ref_cursor *c, struct virtio_blk_discard_write_zeroes *seg)
+{
+	if (kc_ref_cursor_read(c, seg, sizeof(*seg)) < sizeof(*seg))
+		return false;
+	seg->sector = le64toh(seg->sector);
+	seg->num_sectors = le32toh(seg->num_sectors);
+	seg->flags = le32toh(seg->flags);
+	return true;
+}
+
+/* Unmapping is for write zeroes alone (BLK-OP-DEV-04); other bits are unknown (BLK-OP-DEV-03). */
+static bool flags_ok(const struct range_limits *l, uint32_t flags)
+{
+	bool zeroes = l->type == VIRTIO_BLK_T_WRITE_ZEROES;
+	uint32_t known = zeroes ? VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP : 0;
+
+	return !(flags & ~known);
+}
+
+static bool segment_ok(const struct request *q, const struct range_limits *l,
+		       const struct virtio_blk_discard_write_zeroes *seg)
+{
+	return seg->num_sectors <= l->sectors &&
+	       sectors_exist(q->b, seg->sector, seg->num_sectors);
+}
+
+/* The whole list is looked at before anything is done: a request that fails changes nothing. What
+ * is not supported comes first, whatever else is wrong. */
+static uint8_t check_ranges(const struct request *q, const struct range_limits *l)
+{
+	struct kc_ref_cursor c = q->out;
+	struct virtio_blk_discard_write_zeroes seg;
+	uint8_t status = VIRTIO_BLK_S_OK;
+
+	if (!kc_ref_has(q->r, l->feature))
+		return VIRTIO_BLK_S_UNSUPP;
+	while (next_segment(&c, &seg)) {
+		if (!flags_ok(l, seg.flags))
+			return VIRTIO_BLK_S_UNSUPP;
+		if (!segment_ok(q, l, &seg))
+			status = VIRTIO_BLK_S_IOERR;
+	}
+	if (q->b->read_only)
+		return VIRTIO_BLK_S_IOERR;
+	if (!q->out_len || q->out_len % sizeof(seg) || q->out_len / sizeof(seg) > l->segments)
+		return VIRTIO_BLK_S_IOERR;
+	return status;
+}
+
+static uint8_t fill_ranges(struct request *q, const struct range_limits *l, uint8_t byte)
+{
+	uint8_t status = check_ranges(q, l);
+	struct virtio_blk_discard_write_zeroes seg;
+	struct kc_ref_cursor c = q->out;
+
+	if (status != VIRTIO_BLK_S_OK)
+		return status;
+	/* The guest may change the list meanwhile, so each segment is checked as it is read. */
+	while (next_segment(&c, &seg)) {
+		if (!segment_ok(q, l, &seg))
+			return VIRTIO_BLK_S_IOERR;
+		kc_ref_storage_fill(&q->b->storage, seg.sector * SECTOR, byte,
+				    (uint64_t)seg.num_sectors * SECTOR);
+	}
+	return written(q);
+}
+
+static uint8_t do_discard(struct request *q)
+{
+	return fill_ranges(q, &range_limits[DISCARD], DISCARDED);
+}
+
+static uint8_t do_write_zeroes(struct request *q)
+{
+	return fill_ranges(q, &range_limits[WRITE_ZEROES], 0);
+}
+
+/* What was there is gone for good, from the file as well. */
+static uint8_t do_secure_erase(struct request *q)
+{
+	uint8_t status = fill_ranges(q, &range_limits[SECURE_ERASE], 0);
+
+	return status == VIRTIO_BLK_S_OK ? sync_storage(q) : status;
+}
+
 static const struct {
 	uint32_t type;
 	uint8_t (*fn)(struct request *q);
@@ -308,6 +389,9 @@ static const struct {
 	{ VIRTIO_BLK_T_OUT, do_out },
 	{ VIRTIO_BLK_T_FLUSH, do_flush },
 	{ VIRTIO_BLK_T_GET_ID, do_get_id },
+	{ VIRTIO_BLK_T_DISCARD, do_discard },
+	{ VIRTIO_BLK_T_WRITE_ZEROES, do_write_zeroes },
+	{ VIRTIO_BLK_T_SECURE_ERASE, do_secure_erase },
 };
 
 static uint8_t do_request(struct request *q, uint32_t type)

@@ -296,15 +296,258 @@ static void backing_file(void **state)
 	assert_memory_equal(back, fx_host(&f, DATA), 512);
 	assert_int_equal(request(&f, VIRTIO_BLK_T_OUT, 4, 512, 0, &len), VIRTIO_BLK_S_IOERR);
 	assert_int_equal(request(&f, VIRTIO_BLK_T_FLUSH, 0, 0, 0, &len), VIRTIO_BLK_S_OK);
-	/* The file shrinks underneath: an I/O error, told as such. */
-	assert_int_equal(ftruncate(fd, 512), 0);
-	memset(fx_host(&f, DATA), POISON, 1024);
-	assert_int_equal(request(&f, VIRTIO_BLK_T_IN, 0, 1024, RW, &len), VIRTIO_BLK_S_IOERR);
-	assert_int_equal(len, 1025);
-	expect_all(&f, DATA, 0, 1024);
+	assert_int_equal(lseek(fd, 0, SEEK_END), 4 * 512 + 100);
 	fx_close(&f);
 	close(fd);
 	unlink(path);
+}
+
+static void open_file(struct fx *f, const char *path, uint64_t capacity, uint64_t features)
+{
+	struct kc_ref_config c = { .device = "blk", .queues = 1, .file = path,
+				   .capacity = capacity };
+
+	fx_open_config(f, &c);
+	fx_u64(f, KC_VU_SET_FEATURES, F_V1 | F_PF | features);
+	fx_u64(f, KC_VU_SET_PROTOCOL_FEATURES, KC_BIT(KC_PF_CONFIG));
+	fx_mem_table(f, fx_regions, NREGIONS, NREGIONS);
+	fx_start(f, 0, 8, 0);
+	fx_state(f, KC_VU_SET_VRING_ENABLE, 0, 1);
+}
+
+static uint8_t in_file(int fd, uint64_t sector)
+{
+	uint8_t byte;
+
+	assert_int_equal(pread(fd, &byte, 1, (off_t)sector * 512), 1);
+	return byte;
+}
+
+static void put(struct fx *f, uint64_t sector, uint8_t byte)
+{
+	uint32_t len;
+
+	memset(fx_host(f, DATA), byte, 512);
+	assert_int_equal(request(f, VIRTIO_BLK_T_OUT, sector, 512, 0, &len), VIRTIO_BLK_S_OK);
+}
+
+static void set_wce(struct fx *f, uint8_t mode)
+{
+	struct kc_msg m;
+
+	kc_msg_init(&m, KC_VU_SET_CONFIG);
+	m.config.offset = 32;
+	m.config.size = 1;
+	m.config.data[0] = mode;
+	assert_int_equal(fx_send(f, &m), KC_REF_DONE);
+}
+
+/* What is in the file is what would outlive a crash; a good end loses nothing. */
+static void the_cache_is_volatile(void **state)
+{
+	char dir[] = "/tmp/kc_ref_blk_XXXXXX", path[64];
+	struct fx f;
+	uint32_t len;
+	int fd;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/disk", dir);
+	open_file(&f, path, 16 * 512, CACHE_BITS);
+	fd = open(path, O_RDONLY);
+	assert_true(fd >= 0);
+	assert_int_equal(lseek(fd, 0, SEEK_END), 16 * 512);
+	assert_int_equal(in_file(fd, 1), kc_storage_pattern(512));
+
+	put(&f, 1, 0x11);
+	put(&f, 3, 0x33);
+	assert_int_equal(in_file(fd, 1), kc_storage_pattern(512));
+	assert_int_equal(request(&f, VIRTIO_BLK_T_FLUSH, 0, 0, 0, &len), VIRTIO_BLK_S_OK);
+	assert_int_equal(in_file(fd, 1), 0x11);
+	assert_int_equal(in_file(fd, 2), kc_storage_pattern(1024));
+	assert_int_equal(in_file(fd, 3), 0x33);
+	put(&f, 1, 0x12);
+	assert_int_equal(in_file(fd, 1), 0x11);
+	set_wce(&f, 0);
+	put(&f, 3, 0x34);
+	assert_int_equal(in_file(fd, 3), 0x34);
+	set_wce(&f, 1);
+	put(&f, 15, 0x15);
+	assert_int_equal(in_file(fd, 15), kc_storage_pattern(15 * 512));
+	fx_close(&f);
+	assert_int_equal(in_file(fd, 1), 0x12);
+	assert_int_equal(in_file(fd, 15), 0x15);
+
+	open_file(&f, path, 4096 * 512, 0);		/* a driver that cannot flush */
+	assert_int_equal(request(&f, VIRTIO_BLK_T_IN, 15, 512, RW, &len), VIRTIO_BLK_S_OK);
+	expect_all(&f, DATA, 0x15, 512);
+	put(&f, 7, 0x77);
+	assert_int_equal(in_file(fd, 7), 0x77);
+	fx_close(&f);
+	assert_int_equal(lseek(fd, 0, SEEK_END), 16 * 512);
+	close(fd);
+	unlink(path);
+	rmdir(dir);
+}
+
+/* A file that takes no more writes: an I/O error, told as such. */
+static void a_file_that_fails(void **state)
+{
+	int fd = memfd_create("disk", MFD_ALLOW_SEALING);
+	char path[64];
+	struct fx f;
+	uint32_t len;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, 8 * 512), 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	open_file(&f, path, 0, 0);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), 0);
+	assert_int_equal(request(&f, VIRTIO_BLK_T_FLUSH, 0, 0, 0, &len), VIRTIO_BLK_S_OK);
+	assert_int_equal(request(&f, VIRTIO_BLK_T_OUT, 1, 512, 0, &len), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(len, 1);
+	assert_int_equal(request(&f, VIRTIO_BLK_T_FLUSH, 0, 0, 0, &len), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(request(&f, VIRTIO_BLK_T_IN, 0, 512, RW, &len), VIRTIO_BLK_S_OK);
+	fx_close(&f);
+	close(fd);
+}
+
+/* ---- lists of ranges ---- */
+
+#define LIST_BITS (KC_BIT(VIRTIO_BLK_F_DISCARD) | KC_BIT(VIRTIO_BLK_F_WRITE_ZEROES) | \
+		   KC_BIT(SECURE_ERASE_BIT))
+#define SECURE_ERASE_BIT	16
+#define SECURE_ERASE_TYPE	14
+
+struct segment {
+	uint64_t sector;
+	uint32_t sectors, flags;
+};
+
+static uint8_t list(struct fx *f, uint32_t type, const struct segment *segs, uint32_t n,
+		    uint32_t bytes)
+{
+	uint8_t status;
+	uint32_t len;
+
+	memset(fx_host(f, DATA), 0, 0x1000);
+	for (uint32_t i = 0; i < n; i++) {
+		struct virtio_blk_discard_write_zeroes s = {
+			htole64(segs[i].sector), htole32(segs[i].sectors), htole32(segs[i].flags),
+		};
+
+		memcpy(fx_host(f, DATA + i * sizeof(s)), &s, sizeof(s));
+	}
+	status = request(f, type, 0, bytes, 0, &len);
+	assert_int_equal(len, 1);
+	return status;
+}
+
+static void expect_sector(struct fx *f, uint64_t sector, int byte)
+{
+	uint32_t len;
+
+	memset(fx_host(f, DATA), POISON, 512);
+	assert_int_equal(request(f, VIRTIO_BLK_T_IN, sector, 512, RW, &len), VIRTIO_BLK_S_OK);
+	if (byte < 0)
+		expect_pattern(f, DATA, sector * 512, 512);
+	else
+		expect_all(f, DATA, (uint8_t)byte, 512);
+}
+
+static void lists_reach_their_sectors_only(void **state)
+{
+	static const struct segment three[] = { { 10, 2, 0 }, { 3, 1, 0 }, { SECTORS - 1, 1, 0 } };
+	static const struct { uint32_t type; int byte; } rows[] = {
+		{ VIRTIO_BLK_T_DISCARD, 0xdb }, { VIRTIO_BLK_T_WRITE_ZEROES, 0 },
+		{ SECURE_ERASE_TYPE, 0 },
+	};
+	struct fx f;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		open_blk(&f, LIST_BITS);
+		assert_int_equal(list(&f, rows[i].type, three, 3, 48), VIRTIO_BLK_S_OK);
+		for (uint64_t s = 0; s < 16; s++)
+			expect_sector(&f, s, s == 3 || s == 10 || s == 11 ? rows[i].byte : -1);
+		expect_sector(&f, SECTORS - 2, -1);
+		expect_sector(&f, SECTORS - 1, rows[i].byte);
+		fx_close(&f);
+	}
+	open_blk(&f, LIST_BITS);
+	assert_int_equal(list(&f, VIRTIO_BLK_T_WRITE_ZEROES, (struct segment[]){ { 5, 1, 1 } }, 1,
+			      16), VIRTIO_BLK_S_OK);
+	expect_sector(&f, 5, 0);
+	fx_close(&f);
+}
+
+/* Nothing of a refused list is carried out, not even its good segments. */
+static void lists_refused(void **state)
+{
+	static const struct { uint32_t type, bytes; struct segment bad; uint8_t status; } rows[] = {
+		{ 11, 32, { 8, 1, 1 }, 2 }, { 14, 32, { 8, 1, 1 }, 2 }, { 11, 32, { 8, 1, 2 }, 2 },
+		{ 13, 32, { 8, 1, 0x80000000 }, 2 }, { 14, 32, { 8, 1, 0x100 }, 2 },
+		{ 13, 32, { 8, 1, 3 }, 2 }, { 11, 32, { SECTORS, 1, 4 }, 2 },
+		{ 11, 32, { SECTORS, 1, 0 }, 1 }, { 13, 32, { SECTORS - 1, 2, 0 }, 1 },
+		{ 14, 32, { UINT64_MAX, 1, 0 }, 1 }, { 13, 32, { UINT64_MAX, 2, 0 }, 1 },
+		{ 11, 32, { 0, 129, 0 }, 1 }, { 13, 32, { 0, 129, 0 }, 1 },
+		{ 14, 32, { 0, 65, 0 }, 1 }, { 13, 32, { 1, 0x800000, 0 }, 1 },
+		{ 11, 31, { 8, 1, 0 }, 1 }, { 13, 17, { 8, 1, 0 }, 1 }, { 13, 15, { 8, 1, 0 }, 1 },
+		{ 13, 0, { 8, 1, 0 }, 1 }, { 14, 5 * 16, { 8, 1, 0 }, 1 },
+		{ 13, 9 * 16, { 8, 1, 0 }, 1 }, { 11, 17 * 16, { 8, 1, 0 }, 1 },
+	};
+	struct fx f;
+
+	(void)state;
+	open_blk(&f, LIST_BITS);
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct segment two[] = { { 7, 1, 0 }, rows[i].bad };
+
+		assert_int_equal(list(&f, rows[i].type, two, 2, rows[i].bytes), rows[i].status);
+		expect_sector(&f, 0, -1);
+		expect_sector(&f, 7, -1);
+		expect_sector(&f, 8, -1);
+	}
+	fx_close(&f);
+}
+
+static void lists_need_their_feature(void **state)
+{
+	static const struct segment one = { 7, 1, 0 };
+	static const struct { uint32_t type; unsigned bit; } rows[] = {
+		{ 11, VIRTIO_BLK_F_DISCARD }, { 13, VIRTIO_BLK_F_WRITE_ZEROES },
+		{ 14, SECURE_ERASE_BIT },
+	};
+	struct fx f;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		open_blk(&f, LIST_BITS & ~KC_BIT(rows[i].bit));
+		assert_int_equal(list(&f, rows[i].type, &one, 1, 16), VIRTIO_BLK_S_UNSUPP);
+		expect_sector(&f, 7, -1);
+		fx_close(&f);
+	}
+}
+
+static void lists_on_a_read_only_disk(void **state)
+{
+	struct kc_ref_config c = { .device = "blk", .queues = 1, .capacity = 16 * 512,
+				   .read_only = true };
+	static const struct segment one = { 7, 1, 0 }, odd = { 7, 1, 2 };
+	struct fx f;
+
+	(void)state;
+	fx_open_config(&f, &c);
+	fx_u64(&f, KC_VU_SET_FEATURES, F_V1 | LIST_BITS);
+	fx_mem_table(&f, fx_regions, NREGIONS, NREGIONS);
+	fx_start(&f, 0, 8, 0);
+	for (uint32_t type = 11; type <= 14; type += type == 11 ? 2 : 1) {
+		assert_int_equal(list(&f, type, &one, 1, 16), VIRTIO_BLK_S_IOERR);
+		assert_int_equal(list(&f, type, &odd, 1, 16), VIRTIO_BLK_S_UNSUPP);
+		expect_sector(&f, 7, -1);
+	}
+	fx_close(&f);
 }
 
 static void bad_configurations(void **state)
@@ -384,7 +627,17 @@ static void config_fields(void **state)
 	assert_int_equal(le16toh(c.num_queues), NQUEUES);
 	assert_true(le32toh(c.seg_max) > 0);
 	assert_int_equal(c.unused, 0);
-	for (int i = 60; i < 96; i++)
+	assert_int_equal(le32toh(c.size_max), 1 << 20);
+	assert_int_equal(c.geometry.heads * c.geometry.sectors, 16 * 63);
+	assert_int_equal(1 << c.physical_block_exp, le16toh(c.min_io_size));
+	assert_int_equal(le32toh(c.max_discard_sectors), 128);
+	assert_int_equal(le32toh(c.max_discard_seg), 16);
+	assert_int_equal(le32toh(c.max_write_zeroes_sectors), 128);
+	assert_int_equal(le32toh(c.max_write_zeroes_seg), 8);
+	assert_int_equal(f.reply.config.data[60], 64);		/* secure erase */
+	assert_int_equal(f.reply.config.data[64], 4);
+	assert_int_equal(f.reply.config.data[68], 8);
+	for (int i = 72; i < 96; i++)
 		assert_int_equal(f.reply.config.data[i], 0);
 	assert_int_equal(get_config(&f, 34, 2), KC_REF_REPLY);
 	assert_int_equal(f.reply.config.offset, 34);
@@ -480,7 +733,8 @@ static void features_offered(void **state)
 	got = fx_get_u64(&f, KC_VU_GET_FEATURES);
 	assert_int_equal(got, F_COMMON | CACHE_BITS | KC_BIT(VIRTIO_BLK_F_MQ) |
 			 KC_BIT(VIRTIO_BLK_F_SEG_MAX) | KC_BIT(VIRTIO_BLK_F_BLK_SIZE) |
-			 KC_BIT(VIRTIO_BLK_F_TOPOLOGY));
+			 KC_BIT(VIRTIO_BLK_F_TOPOLOGY) | KC_BIT(VIRTIO_BLK_F_SIZE_MAX) |
+			 KC_BIT(VIRTIO_BLK_F_GEOMETRY) | LIST_BITS);
 	fx_close(&f);
 	fx_open_config(&f, &c);
 	got = fx_get_u64(&f, KC_VU_GET_FEATURES);
@@ -502,6 +756,12 @@ int main(void)
 		cmocka_unit_test(unanswerable_requests),
 		cmocka_unit_test(read_only),
 		cmocka_unit_test(backing_file),
+		cmocka_unit_test(the_cache_is_volatile),
+		cmocka_unit_test(a_file_that_fails),
+		cmocka_unit_test(lists_reach_their_sectors_only),
+		cmocka_unit_test(lists_refused),
+		cmocka_unit_test(lists_need_their_feature),
+		cmocka_unit_test(lists_on_a_read_only_disk),
 		cmocka_unit_test(bad_configurations),
 		cmocka_unit_test(config_fields),
 		cmocka_unit_test(config_out_of_range),
