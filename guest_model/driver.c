@@ -8,9 +8,7 @@
  * accepted, whatever a script says. The messages behind each status write are the VMM's.
  */
 #include <string.h>
-#include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
-#include <linux/virtio_ids.h>
 #include <linux/virtio_ring.h>
 #include <guest_model/driver.h>
 
@@ -29,14 +27,6 @@ static const uint64_t ring_features =
 	BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_IN_ORDER) | BIT(VIRTIO_F_NOTIFICATION_DATA) |
 	BIT(VIRTIO_F_RING_RESET) | BIT(VIRTIO_F_NOTIFY_ON_EMPTY) | BIT(VIRTIO_F_ANY_LAYOUT);
 
-/* Bits that mean nothing without another one. */
-static const struct prerequisite {
-	uint32_t virtio_id;
-	unsigned bit, needs;
-} prerequisites[] = {
-	{ VIRTIO_ID_BLOCK, VIRTIO_BLK_F_CONFIG_WCE, VIRTIO_BLK_F_FLUSH },
-};
-
 uint64_t kc_driver_understood(const struct kc_port_ops *port)
 {
 	return ring_features | (port ? port->features : 0);
@@ -46,12 +36,6 @@ uint64_t kc_driver_select(uint64_t offered, uint64_t wanted, const struct kc_por
 {
 	uint64_t accepted = offered & wanted & kc_driver_understood(port);
 
-	for (unsigned i = 0; i < sizeof(prerequisites) / sizeof(*prerequisites); i++) {
-		const struct prerequisite *p = &prerequisites[i];
-
-		if (port && port->virtio_id == p->virtio_id && !(accepted & BIT(p->needs)))
-			accepted &= ~BIT(p->bit);
-	}
 	return accepted & ~BIT(KC_VU_F_PROTOCOL_FEATURES);
 }
 
