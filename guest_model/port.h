@@ -69,7 +69,9 @@ struct kc_port_env {
 	struct kc_mem *mem;
 	struct kc_err err;
 	uint64_t features;		/* negotiated */
-	const uint8_t *config;		/* device configuration as read, config_len bytes */
+	uint64_t offered;		/* by the device */
+	/* Device configuration, config_len bytes: as read, and as the driver has written it since. */
+	const uint8_t *config;
 	unsigned config_len;
 	uint32_t ring_max_chain;	/* descriptors that ring and peer allow in one chain */
 	uint64_t seed;			/* for data and poison */
@@ -87,6 +89,7 @@ struct kc_port_ops {
 	uint32_t virtio_id;		/* 0: none of the specification's */
 	uint64_t features;		/* device-type bits the driver understands */
 	unsigned config_len;		/* bytes of device configuration it reads; 0 none */
+	struct { uint64_t features; unsigned len; } config_more;	/* so many with one of these */
 	const char *payload_clause;	/* broken when check says KC_PAYLOAD_WRONG */
 	const char *len_clause;		/* broken when used.len is not len_expected */
 	struct kc_port *(*open)(const struct kc_port_env *env, struct kc_err *err);
@@ -99,10 +102,19 @@ struct kc_port_ops {
 	enum kc_payload_verdict (*check)(struct kc_port *p, struct kc_request *r, uint32_t used_len,
 					 int *code, struct kc_err *why);
 	void (*release)(struct kc_port *p, struct kc_request *r);
+	/* The device has crashed with nothing in flight: what it had not made durable may be gone.
+	 * Optional. */
+	void (*power_lost)(struct kc_port *p);
 	/* Descriptors the device allows in one chain beside the ring's limit (blk: seg_max + 2); 0: no limit. */
 	uint32_t (*max_descriptors)(struct kc_port *p);
 	const char *(*code_name)(int code);	/* "OK", "IOERR", ... */
 };
+
+/* Bytes of device configuration to read once these features are known. */
+static inline unsigned kc_port_config_len(const struct kc_port_ops *ops, uint64_t features)
+{
+	return features & ops->config_more.features ? ops->config_more.len : ops->config_len;
+}
 
 struct kc_port {
 	const struct kc_port_ops *ops;

@@ -25,7 +25,7 @@ static int read_at(struct kc_world *w, uint32_t at, uint32_t size, uint8_t *buf)
 
 static int read_whole(struct kc_world *w, uint8_t *buf)
 {
-	unsigned len = w->cfg.port->config_len;
+	unsigned len = kc_world_config_len(w);
 
 	if (!len)
 		return kc_world_stop(w, KC_SKIP, "needs a device with a configuration");
@@ -36,14 +36,14 @@ static int read_whole(struct kc_world *w, uint8_t *buf)
 static int whole_field(struct kc_world *w, const struct kc_step *s, uint64_t *v)
 {
 	uint32_t at = (uint32_t)s->args[0].num.plus, size = (uint32_t)s->args[1].num.plus;
+	unsigned len = kc_world_config_len(w);
 	uint8_t whole[KC_VU_CONFIG_MAX];
 
 	if (read_whole(w, whole))
 		return -1;
-	if (size < 1 || size > 8 || size > w->cfg.port->config_len ||
-	    at > w->cfg.port->config_len - size)
+	if (size < 1 || size > 8 || size > len || at > len - size)
 		return kc_world_script_error(w, "a field has 1 to 8 bytes, and lies before byte %u",
-					     w->cfg.port->config_len);
+					     len);
 	*v = little_endian(whole + at, size);
 	return 0;
 }
@@ -94,9 +94,20 @@ KC_VERB(expect_whole_config_at_most)
 	return 0;
 }
 
+KC_VERB(expect_whole_config_at_least)
+{
+	uint64_t want = (uint64_t)kc_world_num(w, &s->args[2].num, 0), got;
+
+	if (whole_field(w, s, &got))
+		return -1;
+	if (got < want)
+		accuse(w, s, "at least ", want, got);
+	return 0;
+}
+
 KC_VERB(expect_config_pieces)
 {
-	unsigned len = w->cfg.port->config_len, piece = (unsigned)s->args[0].num.plus;
+	unsigned len = kc_world_config_len(w), piece = (unsigned)s->args[0].num.plus;
 	uint8_t whole[KC_VU_CONFIG_MAX], buf[KC_VU_CONFIG_MAX];
 
 	if (len && (piece < 1 || piece > len))

@@ -47,8 +47,9 @@ KC_VERB(session)
 	return kc_world_session(w);
 }
 
-/* The connection is gone or will be: rings and requests with it. */
-static void forget_session(struct kc_world *w)
+/* The connection is gone or will be: rings and requests with it. What the port knows of the device
+ * goes on if the device's end is part of the test. */
+static void forget_session(struct kc_world *w, bool keep_port)
 {
 	if (w->port)
 		kc_world_unclaimed(w);
@@ -57,9 +58,10 @@ static void forget_session(struct kc_world *w)
 	w->lost = w->loss_judged = false;
 	for (unsigned qi = 0; qi < KC_QUEUES_MAX; qi++)
 		kc_world_forget_queue(w, qi);
-	if (w->port)
+	if (w->port && !keep_port) {
 		w->port->ops->close(w->port);
-	w->port = NULL;
+		w->port = NULL;
+	}
 }
 
 KC_VERB(disconnect)
@@ -68,7 +70,7 @@ KC_VERB(disconnect)
 	kc_oracle_session_end(w->oracle, true);
 	kc_economy_session_end(&w->economy);
 	kc_vmm_disconnect(&w->vmm);
-	forget_session(w);
+	forget_session(w, false);
 	return kc_world_survives(w);
 }
 
@@ -81,7 +83,9 @@ KC_VERB(kill)
 	kc_economy_session_end(&w->economy);
 	w->cfg.be->ops->kill(w->cfg.be, SIGKILL);
 	kc_vmm_disconnect(&w->vmm);
-	forget_session(w);
+	forget_session(w, kc_script_needs(w->script, "persistent"));
+	if (w->port && w->port->ops->power_lost)
+		w->port->ops->power_lost(w->port);
 	return 0;
 }
 
@@ -265,10 +269,14 @@ KC_VERB(reset)
 
 KC_VERB(write_config)
 {
+	uint32_t at = (uint32_t)s->args[0].num.plus;
 	uint8_t v = (uint8_t)s->args[1].num.plus;
 
-	return done(w, kc_vmm_config_write(&w->vmm, (uint32_t)s->args[0].num.plus, 1, 0, &v),
-		    "SET_CONFIG");
+	if (done(w, kc_vmm_config_write(&w->vmm, at, 1, 0, &v), "SET_CONFIG"))
+		return -1;
+	if (at < w->config_len)
+		w->config_space[at] = v;
+	return 0;
 }
 
 KC_VERB(settle)

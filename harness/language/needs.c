@@ -57,6 +57,11 @@ static const char *need_kept_writes(struct kc_world *w)
 	return w->cfg.writes_dropped ? "storage that keeps what is written" : NULL;
 }
 
+static const char *need_persistent(struct kc_world *w)
+{
+	return w->cfg.persistent ? NULL : "storage that is known to outlive the back-end's process";
+}
+
 static const char *need_polling(struct kc_world *w)
 {
 	return w->cfg.never_polls ? "a back-end that polls a ring without a kick eventfd" : NULL;
@@ -88,6 +93,7 @@ static const struct {
 	{ "restart", need_restart },		/* a process of its own */
 	{ "writes", need_writes },
 	{ "kept-writes", need_kept_writes },
+	{ "persistent", need_persistent },
 	{ "sim", need_sim },
 	{ "live", need_live },
 	{ "config", need_config },

@@ -117,7 +117,8 @@ const struct kc_verb kc_verbs[] = {
 	{ E, "no call", kc_do_expect_no_call, "none came" },
 	{ E, "call", kc_do_expect_call, "one came" },
 	{ E, "status <w>", kc_do_expect_status,
-	  "each request used in this line was answered so; any: with any status that there is" },
+	  "each request used in this line was answered so; any: with any status that there is; refused: "
+	  "with any but OK" },
 	{ E, "used_len <n>", kc_do_expect_used_len, "of the last request used" },
 	{ E, "used_flags <n>", kc_do_expect_used_flags, "used.flags as it is now" },
 	{ E, "avail_event <n>", kc_do_expect_avail_event, "used.avail_event as it is now" },
@@ -153,6 +154,7 @@ const struct kc_verb kc_verbs[] = {
 	{ E, "whole config <n> size <n> = <n>", kc_do_expect_whole_config,
 	  "the same field, out of one read of the whole configuration" },
 	{ E, "whole config <n> size <n> at most <n>", kc_do_expect_whole_config_at_most, "likewise" },
+	{ E, "whole config <n> size <n> at least <n>", kc_do_expect_whole_config_at_least, "likewise" },
 	{ E, "config in pieces of <n> as whole", kc_do_expect_config_pieces,
 	  "reads of N bytes each give what one read gives" },
 	{ E, "config <n> size <n> = <n>", kc_do_expect_config, "little-endian field of the configuration" },

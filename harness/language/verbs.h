@@ -45,6 +45,7 @@ KC_VERB(expect_reply_has); KC_VERB(expect_reply_lacks); KC_VERB(expect_config);
 KC_VERB(expect_used_at_rest); KC_VERB(expect_nothing_carried_out); KC_VERB(expect_avail_event);
 KC_VERB(expect_reply_data); KC_VERB(expect_reply_as_before); KC_VERB(expect_reply_lacks_bit);
 KC_VERB(expect_reply_has_only_with);
-KC_VERB(expect_whole_config); KC_VERB(expect_whole_config_at_most); KC_VERB(expect_config_pieces);
+KC_VERB(expect_whole_config); KC_VERB(expect_whole_config_at_most);
+KC_VERB(expect_whole_config_at_least); KC_VERB(expect_config_pieces);
 
 #endif

@@ -88,7 +88,7 @@ static int ask_all(struct kc_backend *be, const struct kc_target *t, struct kc_p
 	if (!ret && more & KC_BIT(KC_PF_CONFIGURE_MEM_SLOTS))
 		ret = ask_u64(be, KC_VU_GET_MAX_MEM_SLOTS, &p->mem_slots, err);
 	if (!ret && more & KC_BIT(KC_PF_CONFIG) && t->port->config_len)
-		ret = ask_config(be, t->port->config_len, p, err);
+		ret = ask_config(be, kc_port_config_len(t->port, p->features), p, err);
 	return ret;
 }
 
@@ -154,6 +154,11 @@ static const struct {
 	{ "cylinders", 16, 2 }, { "heads", 18, 1 }, { "sectors", 19, 1 }, { "blk_size", 20, 4 },
 	{ "physical_block_exp", 24, 1 }, { "alignment_offset", 25, 1 }, { "min_io_size", 26, 2 },
 	{ "opt_io_size", 28, 4 }, { "writeback", 32, 1 }, { "num_queues", 34, 2 },
+	{ "max_discard_sectors", 36, 4 }, { "max_discard_seg", 40, 4 },
+	{ "discard_sector_alignment", 44, 4 }, { "max_write_zeroes_sectors", 48, 4 },
+	{ "max_write_zeroes_seg", 52, 4 }, { "write_zeroes_may_unmap", 56, 1 },
+	{ "max_secure_erase_sectors", 60, 4 }, { "max_secure_erase_seg", 64, 4 },
+	{ "secure_erase_sector_alignment", 68, 4 },
 };
 
 static void print_config(FILE *out, const struct kc_probe *p, const char *device)

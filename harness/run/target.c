@@ -132,16 +132,25 @@ int kc_target_prepare(const struct kc_target *t, const char *dir, struct kc_err 
 	return t->profile ? kc_profile_prepare(t->profile, dir, err) : 0;
 }
 
-/* "needs ro" asks for a read-only disk, "needs throttle" for a slow one: this back-end can be either. */
+/* "needs ro" asks for a read-only disk, "needs throttle" for a slow one, "needs persistent" for one on a
+ * file: this back-end can be each. */
 static struct kc_backend *reference(const struct kc_target *t, const struct kc_script *test,
-				    struct kc_err *err)
+				    const char *dir, struct kc_err *err)
 {
+	char image[PATH_MAX];
 	struct kc_ref_config c = {
 		.device = t->device, .queues = REF_QUEUES, .capacity = REF_CAPACITY,
 		.read_only = test && kc_script_needs(test, "ro"),
 		.requests_per_s = test && kc_script_needs(test, "throttle") ? REF_THROTTLE : 0,
 	};
 
+	if (test && kc_script_needs(test, "persistent")) {
+		if (snprintf(image, sizeof(image), "%s/disk.img", dir) >= (int)sizeof(image)) {
+			kc_err_set(err, -ENAMETOOLONG, "disk.img: the name of its folder is too long");
+			return NULL;
+		}
+		c.file = image;
+	}
 	if (t->mode == KC_MODE_LIVE)
 		return kc_backend_new_forked(&c, err);
 	return !test || kc_script_needs(test, "messages") ? kc_backend_new_stream(&c, err) : kc_backend_new_inproc(&c, err);
@@ -156,7 +165,7 @@ struct kc_backend *kc_target_backend(const struct kc_target *t, const char *dir,
 	};
 
 	if (t->kind == KC_TARGET_REF)
-		return reference(t, test, err);
+		return reference(t, test, dir, err);
 	if (t->kind == KC_TARGET_SOCKET)
 		return kc_backend_new_socket(t->path, t->listen, err);
 	return kc_backend_new_spawned(&sc, err);
@@ -171,8 +180,10 @@ void kc_target_world(const struct kc_target *t, struct kc_world_config *cfg)
 	cfg->busy_poll = t->busy_poll;
 	cfg->can_throttle = t->kind == KC_TARGET_REF;
 	cfg->contents = t->kind == KC_TARGET_REF ? KC_CONTENTS_PATTERN : KC_CONTENTS_UNKNOWN;
+	cfg->persistent = t->kind == KC_TARGET_REF;
 	if (!p)
 		return;
+	cfg->persistent = p->image && !p->writes_dropped;
 	cfg->contents = p->contents;
 	cfg->writes_dropped = p->writes_dropped;
 	cfg->ring_max = p->ring_max;

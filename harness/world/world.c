@@ -118,9 +118,14 @@ uint64_t kc_world_features(struct kc_world *w)
 	return features;
 }
 
+unsigned kc_world_config_len(const struct kc_world *w)
+{
+	return kc_port_config_len(w->cfg.port, w->vmm.driver_features);
+}
+
 static int read_config(struct kc_world *w)
 {
-	unsigned len = w->cfg.port->config_len;
+	unsigned len = kc_world_config_len(w);
 	enum kc_outcome o;
 
 	w->config_len = 0;
@@ -151,6 +156,7 @@ static int open_port(struct kc_world *w)
 	struct kc_port_env env = {
 		.mem = &w->mem,
 		.features = port_features(w),
+		.offered = w->vmm.device_features,
 		.config = w->config_space,
 		.config_len = w->config_len,
 		.ring_max_chain = w->cfg.chain_max ? w->cfg.chain_max : 1024,
@@ -163,7 +169,9 @@ static int open_port(struct kc_world *w)
 	};
 
 	if (w->port) {		/* negotiated anew: the storage's model stays */
-		w->port->env.features = port_features(w);
+		w->port->env.features = env.features;
+		w->port->env.offered = env.offered;
+		w->port->env.config_len = env.config_len;
 		return 0;
 	}
 	w->port = w->cfg.port->open(&env, &w->vmm.err);

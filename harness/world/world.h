@@ -38,6 +38,7 @@ struct kc_world_config {
 	bool writes_allowed;
 	enum kc_contents contents;
 	bool writes_dropped;
+	bool persistent;		/* what is flushed outlives the back-end's process */
 	bool busy_poll;			/* it spins by design: no CPU bound */
 	bool spins_told;		/* it spins, and that has been said often enough */
 	bool never_polls;		/* it serves a ring on kicks only */
@@ -152,6 +153,8 @@ int kc_world_negotiate(struct kc_world *w, uint64_t features);
 int kc_world_driver_ok(struct kc_world *w);
 /* A disk that offers RO? */
 bool kc_world_read_only(const struct kc_world *w);
+/* Bytes of the device's configuration that the driver reads, with the features it has taken. */
+unsigned kc_world_config_len(const struct kc_world *w);
 /* Features that the driver would take of what is offered, by the script's header. */
 uint64_t kc_world_features(struct kc_world *w);
 /* The queue of the step, which must have been made; NULL after a script error. */

@@ -76,6 +76,9 @@ static void test_status(void **state)
 	passes(&p, TWO "expect 2 used, status OK\n");
 	passes(&p, QUEUE "driver request type 77, kick\nexpect 1 used, status UNSUPP\n");
 	passes(&p, QUEUE "driver request type 77, request, kick\nexpect 2 used, status any\n");
+	passes(&p, QUEUE "driver request type 77, request past-end, kick\nexpect 2 used, status refused\n");
+	fails(&p, QUEUE "driver request type 77, request, kick\nexpect 2 used, status refused\n", CLAUSE, 5,
+	      "expected status refused, actual OK for 1 requests");
 	fails(&p, QUEUE "driver request type 77, kick\nexpect 1 used, status OK\n", CLAUSE, 5,
 	      "expected status OK, actual UNSUPP");
 	fails(&p, QUEUE "driver request type 77, kick\nexpect 1 used, status IOERR\n", CLAUSE, 5,

@@ -46,11 +46,18 @@ static void test_the_same_field_out_of_one_read(void **state)
 	      "configuration at 1: expected 9, actual 8");
 	fails(&p, "expect whole config 0 size 8 at most 2047\n", CLAUSE, 3,
 	      "configuration at 0: expected at most 2047, actual 2048");
-	errs(&p, "expect whole config 57 size 4 = 0\n", "3:8: a field has 1 to 8 bytes, and lies "
-	     "before byte 60");
+	passes(&p, "expect whole config 0 size 8 at least 2048, whole config 0 size 8 at least 0\n");
+	fails(&p, "expect whole config 0 size 8 at least 2049\n", CLAUSE, 3,
+	      "configuration at 0: expected at least 2049, actual 2048");
+	errs(&p, "expect whole config 69 size 4 = 0\n", "3:8: a field has 1 to 8 bytes, and lies before byte 72");
 	errs(&p, "expect whole config 0 size 9 at most 0\n",
-	     "3:8: a field has 1 to 8 bytes, and lies before byte 60");
-	passes(&p, "expect whole config 56 size 4 = 0\n");
+	     "3:8: a field has 1 to 8 bytes, and lies before byte 72");
+	errs(&p, "expect whole config 0 size 0 at least 0\n",
+	     "3:8: a field has 1 to 8 bytes, and lies before byte 72");
+	passes(&p, "expect whole config 56 size 4 = 0, whole config 68 size 4 = 8\n");
+	/* without SECURE_ERASE its fields are not there for the driver */
+	errs(&p, "without secure_erase\nexpect whole config 57 size 4 = 0\n",
+	     "4:8: a field has 1 to 8 bytes, and lies before byte 60");
 }
 
 /* Some back-ends answer each read from offset 0. */
@@ -72,7 +79,7 @@ static void test_pieces_are_as_the_whole(void **state)
 
 	(void)state;
 	passes(&p, "expect config in pieces of 1 as whole, config in pieces of 7 as whole\n"
-	       "expect config in pieces of 60 as whole\n");
+	       "expect config in pieces of 72 as whole\n");
 	p.faults[0] = (struct fault){ .on = KC_VU_GET_CONFIG, .kind = FAULT_EDIT, .skip = 3,
 		.edit = one_more };
 	/* the second piece */
@@ -80,8 +87,8 @@ static void test_pieces_are_as_the_whole(void **state)
 	      "configuration read in pieces of 20: byte 20 expected 0x00 as in one read of all, "
 	      "actual 0x01");
 	p.faults[0].kind = FAULT_NONE;
-	errs(&p, "expect config in pieces of 0 as whole\n", "3:8: pieces have 1 to 60 bytes");
-	errs(&p, "expect config in pieces of 61 as whole\n", "3:8: pieces have 1 to 60 bytes");
+	errs(&p, "expect config in pieces of 0 as whole\n", "3:8: pieces have 1 to 72 bytes");
+	errs(&p, "expect config in pieces of 73 as whole\n", "3:8: pieces have 1 to 72 bytes");
 }
 
 static void test_a_refused_read_is_a_violation(void **state)

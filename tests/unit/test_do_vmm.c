@@ -116,6 +116,24 @@ static void test_killing(void **state)
 	assert_int_equal(p.kills, 0);
 }
 
+/* What the port knows of the storage is worth something after a crash if the storage lives on. */
+static void test_a_crash_leaves_the_storage(void **state)
+{
+	struct play p = {
+		.device = "blk", .caps = KC_CAP_RESTART,
+		.cfg = { .writes_allowed = true, .persistent = true },
+	};
+
+	(void)state;
+	passes(&p, "needs persistent\n" QUEUE "driver request write, kick, wait used\n"
+	       "driver request flush, kick, wait used, 2 requests\nvmm kill, session\n"
+	       QUEUE "driver request back, kick\nexpect 1 used, status OK\n");
+	errs(&p, QUEUE "driver request write, kick, wait used\nvmm kill, session\n"
+	     QUEUE "driver request back\n", "7:8: nothing was written yet");
+	errs(&p, "needs persistent\n" QUEUE "driver request write, kick, wait used\n"
+	     "vmm disconnect, session\n" QUEUE "driver request back\n", "8:8: nothing was written yet");
+}
+
 static void test_dying_of_a_disconnection(void **state)
 {
 	struct play p = { .dies_of_close = SIGABRT };
@@ -265,6 +283,7 @@ int main(void)
 		cmocka_unit_test(test_a_new_session_after_a_disconnection),
 		cmocka_unit_test(test_a_new_connection_may_not_be_lost_either),
 		cmocka_unit_test(test_killing),
+		cmocka_unit_test(test_a_crash_leaves_the_storage),
 		cmocka_unit_test(test_dying_of_a_disconnection),
 		cmocka_unit_test(test_stopping_and_starting),
 		cmocka_unit_test(test_enabling),

@@ -21,12 +21,13 @@ static void test_what_is_there_is_no_reason_to_skip(void **state)
 {
 	static const char *const words[] = {
 		"hostile", "messages", "reconnect", "restart", "writes", "kept-writes", "sim",
-		"config", "reset", "polling", "in-flight", "throttle", "event_idx", "indirect",
-		"version_1", "flush", "CONFIG", "REPLY_ACK", "no-SHMEM", "event_idx, CONFIG, hostile",
+		"config", "reset", "polling", "in-flight", "throttle", "persistent", "event_idx",
+		"indirect", "version_1", "flush", "CONFIG", "REPLY_ACK", "no-SHMEM",
+		"event_idx, CONFIG, hostile",
 	};
 	struct play p = {
 		.device = "blk", .messages = true, .caps = KC_CAP_RESTART,
-		.cfg.writes_allowed = true, .cfg.can_throttle = true,
+		.cfg.writes_allowed = true, .cfg.can_throttle = true, .cfg.persistent = true,
 	};
 
 	(void)state;
@@ -52,6 +53,7 @@ static void test_what_is_missing_is_named(void **state)
 	needs(&p, "restart", "needs a back-end that kickcall may kill and start again");
 	needs(&p, "writes", "needs to write to the back-end's storage: --destructive");
 	needs(&p, "kept-writes", "needs storage that keeps what is written");
+	needs(&p, "persistent", "needs storage that is known to outlive the back-end's process");
 	needs(&p, "live", "needs live mode");
 	needs(&p, "polling", "needs a back-end that polls a ring without a kick eventfd");
 	needs(&p, "in-flight", "needs a back-end whose requests are in flight for more than a moment");

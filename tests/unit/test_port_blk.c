@@ -1,19 +1,30 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The block port against a small disk that obeys, unless it is told to lie. */
+/*
+ * Modules: guest_model/port_blk.c, guest_model/port_blk_ask.c, guest_model/port_blk_place.c,
+ *          guest_model/port_blk_storage.c
+ *
+ * The block port against a small disk that obeys, unless it is told to lie.
+ */
 #include "guest_fixture.h"
 #include <endian.h>
 #include <errno.h>
+#include <stdio.h>
 #include <linux/virtio_blk.h>
 #include <guest_model/port.h>
 
 #define CAPACITY	8192u		/* sectors: 4 MiB */
 #define PRIVATE		(2048u + 512u)	/* first sector of slot 1 */
 #define BIT(n)		(1ull << (n))
+#define SECURE_ERASE	14		/* the type; newer than some headers */
+#define LIST_BITS	(BIT(VIRTIO_BLK_F_DISCARD) | BIT(VIRTIO_BLK_F_WRITE_ZEROES) | BIT(16))
 
 struct fix {
 	struct guest g;
 	struct kc_port_env env;
-	struct virtio_blk_config config;
+	union {
+		struct virtio_blk_config config;
+		uint8_t config_bytes[96];	/* older headers end before the last fields */
+	};
 	struct kc_port *port;
 	struct kc_err err;
 	uint8_t *disk;
@@ -21,6 +32,7 @@ struct fix {
 	bool silent;			/* nothing is written at all */
 	int flip_in;			/* byte of the writable part to spoil, -1 none */
 	int force_status;		/* -1: the right one */
+	uint8_t discarded;		/* what a discard leaves */
 };
 
 static void fill_disk(struct fix *t, uint32_t sectors)
@@ -125,6 +137,22 @@ static struct virtio_blk_outhdr header_of(struct fix *t, const struct kc_request
 	return h;
 }
 
+static int disk_fills(struct fix *t, const uint8_t *list, uint32_t len, uint8_t byte)
+{
+	struct virtio_blk_discard_write_zeroes s;
+
+	for (; len >= sizeof(s); list += sizeof(s), len -= sizeof(s)) {
+		memcpy(&s, list, sizeof(s));
+		s.sector = le64toh(s.sector);
+		s.num_sectors = le32toh(s.num_sectors);
+		if (s.sector > CAPACITY || s.num_sectors > CAPACITY - s.sector)
+			return VIRTIO_BLK_S_IOERR;
+		if (!t->frozen)
+			memset(t->disk + s.sector * 512, byte, s.num_sectors * 512);
+	}
+	return VIRTIO_BLK_S_OK;
+}
+
 /* Carries out the request on the disk and in `in`; the status that is right. */
 static int disk_does(struct fix *t, const struct virtio_blk_outhdr *h, const uint8_t *out,
 		     uint32_t nout, uint8_t *in, uint32_t nin)
@@ -146,6 +174,11 @@ static int disk_does(struct fix *t, const struct virtio_blk_outhdr *h, const uin
 	case VIRTIO_BLK_T_GET_ID:
 		memcpy(in, "a disk\0\0\0\0\0\0\0\0\0\0\0\0\0\0", nin);
 		return VIRTIO_BLK_S_OK;
+	case VIRTIO_BLK_T_DISCARD:
+	case SECURE_ERASE:
+		return disk_fills(t, out, nout, t->discarded);
+	case VIRTIO_BLK_T_WRITE_ZEROES:
+		return disk_fills(t, out, nout, 0);
 	}
 	return VIRTIO_BLK_S_UNSUPP;
 }
@@ -310,6 +343,22 @@ static void words_refused(void **state)
 		{ "read back", "nothing was written", -EBADMSG },
 		{ "write sector 5", "outside", -EINVAL },
 		{ "write sector 3071 reserved 1 private 600", "512", -EINVAL },
+		{ "read sectors 3", "segments of sectors", -EBADMSG },
+		{ "write unmap", "segments of sectors", -EBADMSG },
+		{ "flush flags 2", "segments of sectors", -EBADMSG },
+		{ "private 0 and private 8", "segments of sectors", -EBADMSG },
+		{ "discard sectors", "must follow 'sectors'", -EBADMSG },
+		{ "discard sectors most", "must follow 'sectors'", -EBADMSG },
+		{ "discard sectors 0x100000000", "32 bits", -EINVAL },
+		{ "discard flags 0x100000000", "32 bits", -EINVAL },
+		{ "type 0x100000000", "32 bits", -EINVAL },
+		{ "discard segments 0", "at least one", -EBADMSG },
+		{ "discard segments 2 private 0 and private 8", "exclude", -EBADMSG },
+		{ "discard sector 5", "outside", -EINVAL },
+		{ "discard private 505", "512 sectors", -EINVAL },
+		{ "discard private 0 and private 8", "at the most", -EINVAL },
+		{ "discard sectors max", "told no limit", -EINVAL },
+		{ "discard segments past-max", "told no limit", -EINVAL },
 	};
 	char longer[600];
 	struct fix t;
@@ -648,6 +697,314 @@ static void storage_that_never_changes(void **state)
 	fix_close(&t);
 }
 
+static void open_lists(struct fix *t, uint64_t features)
+{
+	fix_init(t, features, KC_CONTENTS_PATTERN);
+	t->config.max_discard_sectors = htole32(64);
+	t->config.max_discard_seg = htole32(3);
+	t->config.max_write_zeroes_sectors = htole32(4);
+	t->config.max_write_zeroes_seg = htole32(4);
+	memcpy(t->config_bytes + 60, &(uint32_t){ htole32(16) }, 4);
+	memcpy(t->config_bytes + 64, &(uint32_t){ htole32(1) }, 4);
+	t->env.config_len = 72;
+	t->discarded = 0xdd;
+	open_port(t);
+}
+
+static struct virtio_blk_discard_write_zeroes segment_of(struct fix *t, const struct kc_request *r,
+							 unsigned i)
+{
+	uint8_t *out = calloc(1, r->readable);
+	struct virtio_blk_discard_write_zeroes s;
+
+	assert_true(r->readable >= 16 + (i + 1) * sizeof(s));
+	gather(t, r, false, out);
+	memcpy(&s, out + 16 + i * sizeof(s), sizeof(s));
+	free(out);
+	s.sector = le64toh(s.sector);
+	s.num_sectors = le32toh(s.num_sectors);
+	s.flags = le32toh(s.flags);
+	return s;
+}
+
+static void check_segment(struct fix *t, const struct kc_request *r, unsigned i, uint64_t sector,
+			  uint32_t n, uint32_t flags)
+{
+	struct virtio_blk_discard_write_zeroes s = segment_of(t, r, i);
+
+	assert_int_equal(s.sector, sector);
+	assert_int_equal(s.num_sectors, n);
+	assert_int_equal(s.flags, flags);
+}
+
+static void lists_say_what_the_words_say(void **state)
+{
+	struct kc_request *r;
+	struct fix t;
+
+	(void)state;
+	open_lists(&t, LIST_BITS);
+	r = make_words(&t, "discard private 8 sectors 16");
+	CHECK_LENS(r, 16, 16, 1);
+	assert_int_equal(header_of(&t, r).type, VIRTIO_BLK_T_DISCARD);
+	assert_int_equal(header_of(&t, r).sector, 0);
+	check_segment(&t, r, 0, PRIVATE + 8, 16, 0);
+	assert_int_equal(r->len_expected, 1);
+	assert_non_null(strstr(r->what, "discard sector 2568, 16 sectors"));
+	right(&t, r);
+	r = make_words(&t, "write-zeroes private 0 sectors 4 and private 8 sectors 2 unmap");
+	CHECK_LENS(r, 16, 32, 1);
+	check_segment(&t, r, 0, PRIVATE, 4, 0);
+	check_segment(&t, r, 1, PRIVATE + 8, 2, 1);
+	assert_int_equal(r->len_expected, 1);
+	right(&t, r);
+	r = make_words(&t, "secure-erase private 40");
+	assert_int_equal(header_of(&t, r).type, SECURE_ERASE);
+	check_segment(&t, r, 0, PRIVATE + 40, 8, 0);
+	right(&t, r);
+	/* the natural number of sectors keeps to the limit; and no place is the next place */
+	r = make_words(&t, "write-zeroes flags 0xfffffffe");
+	check_segment(&t, r, 0, PRIVATE, 4, 0xfffffffe);
+	assert_int_equal(r->len_expected, ~0u);
+	right(&t, r);
+	r = make_words(&t, "write-zeroes segments max sectors 3");
+	CHECK_LENS(r, 16, 64, 1);
+	for (unsigned i = 0; i < 4; i++)
+		check_segment(&t, r, i, PRIVATE + 4 + 3 * i, 3, 0);
+	right(&t, r);
+	r = make_words(&t, "write-zeroes segments past-max sectors 1");
+	assert_int_equal(r->readable, 16 + 5 * 16);
+	assert_int_equal(r->len_expected, ~0u);
+	right(&t, r);
+	r = make_words(&t, "discard sectors max private 0");
+	check_segment(&t, r, 0, PRIVATE, 64, 0);
+	right(&t, r);
+	r = make_words(&t, "discard sectors past-max private 0");
+	check_segment(&t, r, 0, PRIVATE, 65, 0);
+	assert_int_equal(r->len_expected, ~0u);
+	right(&t, r);
+	r = make(&t, &(struct kc_shape){ .words = "discard private 0", .descriptors = 18 });
+	assert_int_equal(r->nsegs, 18);
+	check_segment(&t, r, 0, PRIVATE, 8, 0);
+	right(&t, r);
+	/* short, and with a tail that says nothing */
+	r = make(&t, &(struct kc_shape){ .words = "discard private 0", .data = 9 });
+	CHECK_LENS(r, 16, 9, 1);
+	assert_int_equal(r->len_expected, ~0u);
+	right(&t, r);
+	r = make(&t, &(struct kc_shape){ .words = "discard private 0", .data = 32 });
+	check_segment(&t, r, 1, 0, 0, 0);
+	right(&t, r);
+	fix_close(&t);
+}
+
+static void lists_keep_to_the_limits(void **state)
+{
+	static const struct { const char *words, *reason; } bad[] = {
+		{ "discard sectors 65", "65 sectors, but the device takes 64" },
+		{ "discard segments 4", "4 segments, but the device takes 3" },
+		{ "secure-erase private 0 and private 16", "takes 1 at the most" },
+		{ "secure-erase sectors 17", "takes 16" },
+		{ "write-zeroes sectors 5", "takes 4" },
+		{ "discard private 0 and sector 5", "outside" },
+	};
+	struct fix t;
+
+	(void)state;
+	open_lists(&t, LIST_BITS);
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		refuse(&t, &(struct kc_shape){ .words = bad[i].words }, -EINVAL, bad[i].reason);
+	/* a device that tells more than a request here can have, or a limit without bound */
+	t.config.max_discard_seg = htole32(65);
+	refuse(&t, &(struct kc_shape){ .words = "discard segments max" }, -EINVAL, "at most 64");
+	t.config.max_discard_seg = htole32(~0u);
+	refuse(&t, &(struct kc_shape){ .words = "discard segments past-max" }, -EINVAL, "no limit");
+	t.config.max_discard_sectors = htole32(~0u);
+	refuse(&t, &(struct kc_shape){ .words = "discard sectors max private 0" }, -EINVAL, "512");
+	refuse(&t, &(struct kc_shape){ .words = "discard sectors max segments 64" }, -EINVAL,
+	       "more than");
+	t.port->env.writes_allowed = false;
+	refuse(&t, &(struct kc_shape){ .words = "discard" }, -EPERM, "--destructive");
+	fix_close(&t);
+}
+
+static void lists_beyond_the_end(void **state)
+{
+	static const char *const words[] = {
+		"discard past-end", "write-zeroes straddle-end",
+		"secure-erase straddle-end sectors 1", "discard sector 0xffffffffffffffff", "discard private 0 and past-end",
+	};
+	struct kc_request *r;
+	struct fix t;
+
+	(void)state;
+	open_lists(&t, LIST_BITS);
+	for (unsigned i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		r = make_words(&t, words[i]);
+		assert_int_equal(r->len_expected, ~0u);
+		finish(&t, r, KC_PAYLOAD_FAILED, VIRTIO_BLK_S_IOERR);
+	}
+	/* as many as a segment can say: nothing here takes time by their number */
+	t.config.max_discard_sectors = htole32(~0u);
+	finish(&t, make_words(&t, "discard straddle-end sectors 0xffffffff"), KC_PAYLOAD_FAILED,
+	       VIRTIO_BLK_S_IOERR);
+	fix_close(&t);
+}
+
+/* Zeroes must be read after write-zeroes; after a discard anything may be. */
+static void what_lists_leave(void **state)
+{
+	struct kc_request *a, *b;
+	struct fix t;
+
+	(void)state;
+	open_lists(&t, LIST_BITS);
+	right(&t, make(&t, &(struct kc_shape){ .words = "write private 0", .data = 8192 }));
+	right(&t, make_words(&t, "write-zeroes private 1 sectors 2 and private 5 sectors 1 unmap"));
+	right(&t, make(&t, &(struct kc_shape){ .words = "read private 0", .data = 8192 }));
+	t.disk[(PRIVATE + 5) * 512 + 9] = 1;
+	finish(&t, make_words(&t, "read private 5"), KC_PAYLOAD_WRONG, 0);
+	right(&t, make_words(&t, "read private 6"));
+	t.frozen = true;				/* says so, and zeroes nothing */
+	right(&t, make_words(&t, "write-zeroes private 8 sectors 1"));
+	finish(&t, make_words(&t, "back"), KC_PAYLOAD_WRONG, 0);
+	t.frozen = false;
+
+	for (int i = 0; i < 3; i++) {
+		t.discarded = i * 0x7f;
+		right(&t, make_words(&t, "discard private 10 sectors 2"));
+		right(&t, make(&t, &(struct kc_shape){ .words = "read private 9", .data = 2048 }));
+		right(&t, make_words(&t, "secure-erase private 10 sectors 2"));
+		right(&t, make(&t, &(struct kc_shape){ .words = "back" }));
+	}
+	t.disk[(PRIVATE + 12) * 512] ^= 1;		/* beside it everything stays */
+	finish(&t, make_words(&t, "read private 12"), KC_PAYLOAD_WRONG, 0);
+
+	/* refused, or against the rules: unknown */
+	t.force_status = VIRTIO_BLK_S_UNSUPP;
+	finish(&t, make_words(&t, "write-zeroes private 0 sectors 1"), KC_PAYLOAD_FAILED,
+	       VIRTIO_BLK_S_UNSUPP);
+	t.force_status = -1;
+	t.disk[PRIVATE * 512] ^= 1;
+	right(&t, make_words(&t, "read private 0"));
+	right(&t, make_words(&t, "write private 20"));
+	t.frozen = true;
+	right(&t, make_words(&t, "write-zeroes private 20 sectors 1 flags 8"));
+	t.frozen = false;
+	t.disk[(PRIVATE + 20) * 512] ^= 1;
+	right(&t, make_words(&t, "read private 20"));
+
+	/* beside a write: either may come last */
+	right(&t, make_words(&t, "write-zeroes private 30 sectors 1"));
+	a = make_words(&t, "write private 30");
+	b = make_words(&t, "write-zeroes private 29 sectors 2");
+	right(&t, b);
+	right(&t, a);
+	t.disk[(PRIVATE + 30) * 512] ^= 1;
+	right(&t, make_words(&t, "read private 30"));
+	fix_close(&t);
+}
+
+static void lose_power(struct fix *t)
+{
+	t->port->ops->power_lost(t->port);
+}
+
+static void spoil(struct fix *t, uint64_t sector)
+{
+	t->disk[(PRIVATE + sector) * 512 + 3] ^= 0x10;
+}
+
+/* A write is to be found after a crash if a flush came behind it, and only then. */
+static void what_a_flush_makes_stable(void **state)
+{
+	struct kc_request *a, *b;
+	struct fix t;
+
+	(void)state;
+	open_lists(&t, LIST_BITS | BIT(VIRTIO_BLK_F_FLUSH));
+	right(&t, make_words(&t, "write private 1"));
+	right(&t, make_words(&t, "write private 2"));
+	right(&t, make_words(&t, "flush"));
+	right(&t, make_words(&t, "write private 2"));		/* again: old or new */
+	right(&t, make_words(&t, "write private 3"));		/* never flushed */
+	a = make_words(&t, "write private 4");			/* beside a flush */
+	right(&t, make_words(&t, "flush"));
+	right(&t, a);
+	b = make_words(&t, "flush");
+	right(&t, make_words(&t, "write private 5"));		/* made after the flush was */
+	right(&t, b);
+	right(&t, make_words(&t, "write private 6"));
+	t.force_status = VIRTIO_BLK_S_IOERR;
+	finish(&t, make_words(&t, "flush"), KC_PAYLOAD_FAILED, VIRTIO_BLK_S_IOERR);
+	t.force_status = -1;
+	right(&t, make_words(&t, "write private 7"));
+	lose_power(&t);
+	for (int i = 5; i < 8; i++) {
+		spoil(&t, i);
+		right(&t, make(&t, &(struct kc_shape){ .words = "read private 5", .data = 1536 }));
+	}
+	right(&t, make_words(&t, "read private 1"));
+	right(&t, make_words(&t, "read private 3"));
+	for (int i = 1; i < 5; i++)
+		spoil(&t, i);
+	/* the second flush above made the second write to 2, and 3, and the third one 4, stable */
+	for (int i = 1; i < 5; i++) {
+		char words[32];
+
+		snprintf(words, sizeof(words), "read private %d", i);
+		finish(&t, make_words(&t, words), KC_PAYLOAD_WRONG, 0);
+	}
+	fix_close(&t);
+}
+
+static void stable_after(struct fix *t, const char *words, bool stable)
+{
+	right(t, make_words(t, words));
+	lose_power(t);
+	spoil(t, 9);
+	finish(t, make_words(t, "read private 9"), stable ? KC_PAYLOAD_WRONG : KC_PAYLOAD_RIGHT, 0);
+}
+
+static void what_is_written_through(void **state)
+{
+	const uint64_t flush = BIT(VIRTIO_BLK_F_FLUSH), wce = BIT(VIRTIO_BLK_F_CONFIG_WCE);
+	static const struct { bool flush, wce, offered; uint8_t mode; bool stable; } rows[] = {
+		{ false, false, true, 1, true },	/* the mode means nothing without WCE */
+		{ false, false, true, 0, true },
+		{ false, false, false, 0, false },	/* FLUSH is not offered: no promise */
+		{ true, false, true, 0, false },
+		{ true, true, true, 0, true },
+		{ true, true, true, 1, false },
+		{ false, true, true, 0, true },
+		{ false, true, true, 1, false },
+	};
+	struct kc_request *r;
+	struct fix t;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		open_lists(&t, (rows[i].flush ? flush : 0) | (rows[i].wce ? wce : 0));
+		t.port->env.offered = rows[i].offered ? flush | wce : 0;
+		t.config.wce = rows[i].mode;
+		stable_after(&t, "write private 9", rows[i].stable);
+		stable_after(&t, "write-zeroes private 9 sectors 1", false);
+		fix_close(&t);
+	}
+	/* the mode changes while the write is under way: either */
+	for (uint8_t from = 0; from < 2; from++) {
+		open_lists(&t, flush | wce);
+		t.config.wce = from;
+		r = make_words(&t, "write private 9");
+		t.config.wce = !from;
+		right(&t, r);
+		lose_power(&t);
+		spoil(&t, 9);
+		right(&t, make_words(&t, "read private 9"));
+		fix_close(&t);
+	}
+}
+
 static void read_only_refuses_and_keeps(void **state)
 {
 	struct fix t;
@@ -662,6 +1019,11 @@ static void read_only_refuses_and_keeps(void **state)
 	t.force_status = -1;
 	right(&t, make_words(&t, "read private 9"));
 	finish(&t, make_words(&t, "read private 8"), KC_PAYLOAD_WRONG, 0);
+	t.force_status = VIRTIO_BLK_S_IOERR;
+	finish(&t, make_words(&t, "write-zeroes private 7 sectors 1"), KC_PAYLOAD_FAILED,
+	       VIRTIO_BLK_S_IOERR);
+	t.force_status = -1;
+	finish(&t, make_words(&t, "read private 7"), KC_PAYLOAD_WRONG, 0);
 	fix_close(&t);
 }
 
@@ -738,6 +1100,12 @@ int main(void)
 		cmocka_unit_test(places_in_turn),
 		cmocka_unit_test(contents_at_first),
 		cmocka_unit_test(storage_that_never_changes),
+		cmocka_unit_test(lists_say_what_the_words_say),
+		cmocka_unit_test(lists_keep_to_the_limits),
+		cmocka_unit_test(lists_beyond_the_end),
+		cmocka_unit_test(what_lists_leave),
+		cmocka_unit_test(what_a_flush_makes_stable),
+		cmocka_unit_test(what_is_written_through),
 		cmocka_unit_test(read_only_refuses_and_keeps),
 		cmocka_unit_test(small_and_untold_disks),
 		cmocka_unit_test(names),

@@ -49,7 +49,7 @@ static void all_is_told(void **state)
 	assert_true(p.protocol_features & KC_BIT(KC_PF_CONFIG));
 	assert_int_equal(p.queues, 3);
 	assert_int_equal(p.mem_slots, KC_VU_MEM_REGIONS_MAX);
-	assert_int_equal(p.config_len, kc_port_blk.config_len);
+	assert_int_equal(p.config_len, kc_port_config_len(&kc_port_blk, p.features));
 	assert_int_equal(p.config[0] | p.config[1] << 8, 2048);		/* sectors */
 }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
+ * Modules: backend/reference/ref_blk.c, backend/reference/ref_storage.c
+ *
  * The reference back-end's block device: requests in every framing, what the status and the used
  * length say, what is refused, and that the storage holds exactly what was written.
  */

@@ -2,6 +2,7 @@
 /* What a command line says of the back-end, resolved: its kind, mode, device, and what may be done to it. */
 #include <errno.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <backend/adapters.h>
 #include "run_fixture.h"
 
@@ -107,7 +108,7 @@ static void a_profile_says_it_all(void **state)
 	kc_target_world(&t, &cfg);
 	assert_int_equal(cfg.contents, KC_CONTENTS_ZEROES);
 	assert_true(cfg.writes_dropped && cfg.quick && cfg.never_polls && cfg.writes_allowed);
-	assert_false(cfg.busy_poll);
+	assert_false(cfg.busy_poll || cfg.persistent);		/* it forgets what is written */
 	assert_int_equal(cfg.ring_max, 256);
 	assert_int_equal(cfg.chain_max, 9);
 	assert_int_equal(kc_target_prepare(&t, root, &err), 0);
@@ -116,6 +117,13 @@ static void a_profile_says_it_all(void **state)
 	assert_int_equal(st.st_size, 1 << 20);
 	assert_int_equal(kc_target_prepare(&t, "/nonesuch", &err), -ENOENT);
 	done();
+	put("kept.profile", "title a\ndevice blk\ncommand be {dir}/d {socket}\nimage d 1M\n");
+	snprintf(path, sizeof(path), "%s/kept.profile", root);
+	assert_int_equal(resolve(ARGV("k", "conform", "--profile", path)), 0);
+	kc_target_world(&t, &cfg);
+	assert_true(cfg.persistent);
+	done();
+	snprintf(path, sizeof(path), "%s/p.profile", root);
 	/* what the user says comes before what the profile says */
 	assert_int_equal(resolve(ARGV("k", "conform", "--profile", path, "--device", "blk")), 0);
 	assert_string_equal(t.device, "blk");
@@ -136,8 +144,7 @@ static void what_the_world_is_told(void **state)
 	assert_int_equal(resolve(ARGV("k", "conform", "--backend", "vhost-user:/s")), 0);
 	kc_target_world(&t, &cfg);
 	assert_int_equal(cfg.contents, KC_CONTENTS_UNKNOWN);
-	assert_false(cfg.can_throttle);
-	assert_false(cfg.writes_allowed);
+	assert_false(cfg.can_throttle || cfg.writes_allowed || cfg.persistent);
 	assert_int_equal(cfg.ring_max, 0);
 	done();
 }
@@ -209,6 +216,36 @@ static void a_test_that_needs_a_read_only_disk_gets_one(void **state)
 	assert_int_equal(features("") & ro, 0);
 }
 
+static void a_test_that_needs_a_persistent_disk_gets_a_file(void **state)
+{
+	char image[96], deep[PATH_MAX];
+	struct kc_script *s;
+	struct kc_backend *be;
+	struct stat st;
+
+	(void)state;
+	s = kc_script_parse("t.kick", "t", "title t\nclause VQ-SPLIT-USED-02\nneeds persistent\n"
+			    "queue 0 split size 4\n", 0, &err);
+	assert_non_null(s);
+	snprintf(image, sizeof(image), "%s/disk.img", root);
+	memset(deep, 'd', sizeof(deep) - 1);
+	deep[sizeof(deep) - 1] = '\0';
+	for (unsigned live = 0; live < 2; live++) {
+		assert_int_equal(resolve(ARGV("k", "conform", "--mode", live ? "live" : "sim")), 0);
+		assert_int_equal(stat(image, &st), -1);
+		be = kc_target_backend(&t, root, s, &err);
+		assert_non_null(be);
+		kc_backend_free(be);
+		assert_int_equal(stat(image, &st), 0);
+		assert_true(st.st_size > 0);
+		unlink(image);
+		assert_null(kc_target_backend(&t, deep, s, &err));
+		assert_non_null(strstr(err.msg, "too long"));
+		done();
+	}
+	kc_script_free(s);
+}
+
 #define TEST(fn)	cmocka_unit_test_setup_teardown(fn, root_setup, root_teardown)
 
 int main(void)
@@ -220,6 +257,7 @@ int main(void)
 		TEST(what_the_world_is_told),
 		TEST(adapters_fit_target_and_test),
 		TEST(a_test_that_needs_a_read_only_disk_gets_one),
+		TEST(a_test_that_needs_a_persistent_disk_gets_a_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
