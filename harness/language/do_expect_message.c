@@ -112,7 +112,7 @@ KC_VERB(expect_reply_field)
 static int reply_bit(struct kc_world *w, const struct kc_step *s, bool wanted)
 {
 	const char *name = s->args[0].word;
-	int bit = kc_feature_by_name(name);
+	int bit = kc_feature_by_name(w->cfg.port->device, name);
 
 	if (bit < 0)
 		bit = kc_pf_by_name(name);
@@ -136,7 +136,8 @@ KC_VERB(expect_reply_lacks_bit)
 
 KC_VERB(expect_reply_has_only_with)
 {
-	int bit = kc_feature_by_name(s->args[0].word), other = kc_feature_by_name(s->args[1].word);
+	int bit = kc_feature_by_name(w->cfg.port->device, s->args[0].word);
+	int other = kc_feature_by_name(w->cfg.port->device, s->args[1].word);
 	uint64_t offer = w->last_reply.u64;
 
 	if (bit < 0 || other < 0)

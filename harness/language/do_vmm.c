@@ -101,7 +101,7 @@ KC_VERB(negotiate)
 		return kc_world_script_error(w, "negotiate takes 'only F...' or 'without F...', not '%s'",
 					     a->rest[0].text);
 	for (unsigned i = 1; i < a->nrest; i++) {
-		int bit = kc_feature_by_name(a->rest[i].text);
+		int bit = kc_feature_by_name(w->cfg.port->device, a->rest[i].text);
 
 		if (bit < 0)
 			return kc_world_script_error(w, "unknown feature '%s'", a->rest[i].text);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 #include <linux/vhost.h>
 #include <harness/language/script.h>
@@ -23,6 +24,27 @@
 #endif
 #ifndef VIRTIO_BLK_F_ZONED
 #define VIRTIO_BLK_F_ZONED 17
+#endif
+
+#ifndef VIRTIO_NET_F_NOTF_COAL
+#define VIRTIO_NET_F_NOTF_COAL 53
+#endif
+#ifndef VIRTIO_NET_F_GUEST_USO4
+#define VIRTIO_NET_F_GUEST_USO4 54
+#define VIRTIO_NET_F_GUEST_USO6 55
+#define VIRTIO_NET_F_HOST_USO 56
+#endif
+#ifndef VIRTIO_NET_F_HASH_REPORT
+#define VIRTIO_NET_F_HASH_REPORT 57
+#endif
+#ifndef VIRTIO_NET_F_GUEST_HDRLEN
+#define VIRTIO_NET_F_GUEST_HDRLEN 59
+#endif
+#ifndef VIRTIO_NET_F_RSS
+#define VIRTIO_NET_F_RSS 60
+#endif
+#ifndef VIRTIO_NET_F_RSC_EXT
+#define VIRTIO_NET_F_RSC_EXT 61
 #endif
 
 static const struct feature {
@@ -58,12 +80,49 @@ static const struct feature {
 	{ "blk", VIRTIO_BLK_F_WRITE_ZEROES, "write_zeroes" },
 	{ "blk", VIRTIO_BLK_F_SECURE_ERASE, "secure_erase" },
 	{ "blk", VIRTIO_BLK_F_ZONED, "zoned" },
+	{ "net", VIRTIO_NET_F_CSUM, "csum" },
+	{ "net", VIRTIO_NET_F_GUEST_CSUM, "guest_csum" },
+	{ "net", VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, "ctrl_guest_offloads" },
+	{ "net", VIRTIO_NET_F_MTU, "mtu" },
+	{ "net", VIRTIO_NET_F_MAC, "mac" },
+	{ "net", VIRTIO_NET_F_GUEST_TSO4, "guest_tso4" },
+	{ "net", VIRTIO_NET_F_GUEST_TSO6, "guest_tso6" },
+	{ "net", VIRTIO_NET_F_GUEST_ECN, "guest_ecn" },
+	{ "net", VIRTIO_NET_F_GUEST_UFO, "guest_ufo" },
+	{ "net", VIRTIO_NET_F_HOST_TSO4, "host_tso4" },
+	{ "net", VIRTIO_NET_F_HOST_TSO6, "host_tso6" },
+	{ "net", VIRTIO_NET_F_HOST_ECN, "host_ecn" },
+	{ "net", VIRTIO_NET_F_HOST_UFO, "host_ufo" },
+	{ "net", VIRTIO_NET_F_MRG_RXBUF, "mrg_rxbuf" },
+	{ "net", VIRTIO_NET_F_STATUS, "status" },
+	{ "net", VIRTIO_NET_F_CTRL_VQ, "ctrl_vq" },
+	{ "net", VIRTIO_NET_F_CTRL_RX, "ctrl_rx" },
+	{ "net", VIRTIO_NET_F_CTRL_VLAN, "ctrl_vlan" },
+	{ "net", VIRTIO_NET_F_CTRL_RX_EXTRA, "ctrl_rx_extra" },
+	{ "net", VIRTIO_NET_F_GUEST_ANNOUNCE, "guest_announce" },
+	{ "net", VIRTIO_NET_F_MQ, "mq" },
+	{ "net", VIRTIO_NET_F_CTRL_MAC_ADDR, "ctrl_mac_addr" },
+	{ "net", VIRTIO_NET_F_NOTF_COAL, "notf_coal" },
+	{ "net", VIRTIO_NET_F_GUEST_USO4, "guest_uso4" },
+	{ "net", VIRTIO_NET_F_GUEST_USO6, "guest_uso6" },
+	{ "net", VIRTIO_NET_F_HOST_USO, "host_uso" },
+	{ "net", VIRTIO_NET_F_HASH_REPORT, "hash_report" },
+	{ "net", VIRTIO_NET_F_GUEST_HDRLEN, "guest_hdrlen" },
+	{ "net", VIRTIO_NET_F_RSS, "rss" },
+	{ "net", VIRTIO_NET_F_RSC_EXT, "rsc_ext" },
+	{ "net", VIRTIO_NET_F_STANDBY, "standby" },
+	{ "net", VIRTIO_NET_F_SPEED_DUPLEX, "speed_duplex" },
 };
 
-int kc_feature_by_name(const char *name)
+static bool is_of(const struct feature *f, const char *device)
+{
+	return !f->device || (device && !strcmp(f->device, device));
+}
+
+int kc_feature_by_name(const char *device, const char *name)
 {
 	for (unsigned i = 0; i < sizeof(features) / sizeof(*features); i++)
-		if (!strcmp(features[i].name, name))
+		if ((!device || is_of(&features[i], device)) && !strcmp(features[i].name, name))
 			return (int)features[i].bit;
 	return -1;
 }
@@ -73,7 +132,7 @@ const char *kc_feature_name(const char *device, unsigned bit)
 	for (unsigned i = 0; i < sizeof(features) / sizeof(*features); i++) {
 		const struct feature *f = &features[i];
 
-		if (f->bit == bit && (!f->device || (device && !strcmp(f->device, device))))
+		if (f->bit == bit && is_of(f, device))
 			return f->name;
 	}
 	return NULL;

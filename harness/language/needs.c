@@ -6,6 +6,7 @@
  */
 #include <ctype.h>
 #include <string.h>
+#include <linux/virtio_config.h>
 #include <harness/world/world.h>
 
 static const char *need_messages(struct kc_world *w)
@@ -129,7 +130,7 @@ static int check_protocol_feature(struct kc_world *w, const struct kc_need *n, c
 
 static int check_word(struct kc_world *w, const struct kc_need *n)
 {
-	int bit = kc_feature_by_name(n->word);
+	int bit = kc_feature_by_name(w->cfg.port->device, n->word);
 
 	for (unsigned i = 0; i < sizeof(words) / sizeof(*words); i++) {
 		if (!strcmp(words[i].word, n->word)) {
@@ -142,16 +143,16 @@ static int check_word(struct kc_world *w, const struct kc_need *n)
 		return check_protocol_feature(w, n, n->word + 3, false);
 	if (isupper((unsigned char)n->word[0]))
 		return check_protocol_feature(w, n, n->word, true);
-	if (bit < 0)
+	if (bit < 0 && kc_feature_by_name(NULL, n->word) < 0)
 		return bad_word(w, n, "needs");
-	if (w->vmm.device_features & KC_BIT(bit))
+	if (bit >= 0 && w->vmm.device_features & KC_BIT(bit))
 		return 0;
 	return kc_world_stop(w, KC_SKIP, "needs feature %s, which is not offered", n->word);
 }
 
 static int check_without(struct kc_world *w, const struct kc_need *n)
 {
-	if (kc_feature_by_name(n->word) >= 0 || kc_pf_by_name(n->word) >= 0)
+	if (kc_feature_by_name(NULL, n->word) >= 0 || kc_pf_by_name(n->word) >= 0)
 		return 0;
 	return bad_word(w, n, "without");
 }
@@ -160,7 +161,7 @@ static int check_without(struct kc_world *w, const struct kc_need *n)
 static int check_layout(struct kc_world *w)
 {
 	if (!kc_script_has_layout(w->script, "packed") ||
-	    w->vmm.device_features & KC_BIT(kc_feature_by_name("packed")))
+	    w->vmm.device_features & KC_BIT(VIRTIO_F_RING_PACKED))
 		return 0;
 	return kc_world_stop(w, KC_SKIP, "needs feature packed, which is not offered");
 }

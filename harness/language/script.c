@@ -329,7 +329,7 @@ static int feature_variables(struct parser *p)
 		const char *name = s->vars[i].name, *value = var_value(s, i, p->v);
 		struct kc_need *to;
 
-		if (kc_feature_by_name(name) < 0)
+		if (kc_feature_by_name(NULL, name) < 0)
 			continue;
 		if (strcmp(value, "on") && strcmp(value, "off"))
 			return bad(p, 1, "variable '%s' is a feature: its values are on and off, not '%s'",

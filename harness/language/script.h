@@ -125,8 +125,9 @@ bool kc_script_has_layout(const struct kc_script *s, const char *layout);
  * with an optional "+ N" or "- N". -EINVAL if there is none. */
 int kc_num_parse(const struct kc_token *tokens, unsigned n, unsigned *i, struct kc_num *num);
 
-/* Names scripts use for virtio features: "event_idx" -> 29; -1 if unknown. */
-int kc_feature_by_name(const char *name);
+/* Names scripts use for virtio features: "event_idx" -> 29; -1 if unknown. A name of a device type's own
+ * may mean another bit on another type ("mq"); device NULL: whichever knows it. */
+int kc_feature_by_name(const char *device, const char *name);
 const char *kc_feature_name(const char *device, unsigned bit);	/* NULL if unknown */
 
 #endif

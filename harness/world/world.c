@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <linux/virtio_blk.h>
+#include <linux/virtio_config.h>
 #include <harness/world/blame.h>
 #include <harness/world/picture.h>
 #include <harness/world/world.h>
@@ -85,13 +87,20 @@ static int64_t trace_now(void *ctx)
 
 /* --- Session ------------------------------------------------------------------------------------ */
 
-/* What the header's `without` leaves, of the names that by_name knows. */
-static uint64_t left(const struct kc_script *s, int (*by_name)(const char *name))
+static int pf_by_name(const char *device, const char *name)
 {
+	(void)device;
+	return kc_pf_by_name(name);
+}
+
+/* What the header's `without` leaves, of the names that by_name knows. */
+static uint64_t left(const struct kc_world *w, int (*by_name)(const char *device, const char *name))
+{
+	const struct kc_script *s = w->script;
 	uint64_t mask = ~0ull;
 
 	for (unsigned i = 0; i < s->nwithout; i++) {
-		int bit = by_name(s->without[i].word);
+		int bit = by_name(w->cfg.port->device, s->without[i].word);
 
 		if (bit >= 0)
 			mask &= ~KC_BIT(bit);
@@ -107,14 +116,17 @@ static const char *const opt_in[] = {
 
 uint64_t kc_world_features(struct kc_world *w)
 {
-	uint64_t features = left(w->script, kc_feature_by_name);
+	uint64_t features = left(w, kc_feature_by_name);
 
-	for (unsigned i = 0; i < sizeof(opt_in) / sizeof(*opt_in); i++)
-		if (!kc_script_needs(w->script, opt_in[i]))
-			features &= ~KC_BIT(kc_feature_by_name(opt_in[i]));
+	for (unsigned i = 0; i < sizeof(opt_in) / sizeof(*opt_in); i++) {
+		int bit = kc_feature_by_name(w->cfg.port->device, opt_in[i]);
+
+		if (bit >= 0 && !kc_script_needs(w->script, opt_in[i]))
+			features &= ~KC_BIT(bit);
+	}
 	/* A device has rings of one layout: the script's queue lines say which. */
 	if (!kc_script_has_layout(w->script, "packed") && !kc_script_needs(w->script, "packed"))
-		features &= ~KC_BIT(kc_feature_by_name("packed"));
+		features &= ~KC_BIT(VIRTIO_F_RING_PACKED);
 	return features;
 }
 
@@ -141,14 +153,14 @@ static int read_config(struct kc_world *w)
 bool kc_world_read_only(const struct kc_world *w)
 {
 	return !strcmp(w->cfg.port->device, "blk") &&
-		w->vmm.device_features & KC_BIT(kc_feature_by_name("ro"));
+		w->vmm.device_features & KC_BIT(VIRTIO_BLK_F_RO);
 }
 
 /* What the port goes by. A disk that offers RO is one, whether that was accepted or not
  * (BLK-OP-DEV-02). */
 static uint64_t port_features(const struct kc_world *w)
 {
-	return w->vmm.driver_features | (kc_world_read_only(w) ? KC_BIT(kc_feature_by_name("ro")) : 0);
+	return w->vmm.driver_features | (kc_world_read_only(w) ? KC_BIT(VIRTIO_BLK_F_RO) : 0);
 }
 
 static int open_port(struct kc_world *w)
@@ -201,7 +213,7 @@ int kc_world_connect(struct kc_world *w)
 	enum kc_outcome o;
 
 	w->lost = w->loss_judged = false;
-	w->vmm.pf_wanted = kc_vmm_pf_spoken & left(w->script, kc_pf_by_name);
+	w->vmm.pf_wanted = kc_vmm_pf_spoken & left(w, pf_by_name);
 	w->vmm.protocol_features = kc_world_features(w) & KC_BIT(KC_VU_F_PROTOCOL_FEATURES);
 	kc_world_empty_inbox(w);
 	kc_oracle_session_start(w->oracle);
