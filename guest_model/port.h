@@ -85,7 +85,7 @@ enum kc_contents { KC_CONTENTS_UNKNOWN, KC_CONTENTS_PATTERN, KC_CONTENTS_ZEROES 
 /* KC_CONTENTS_PATTERN is kc_storage_pattern (kickcall/storage.h). */
 
 struct kc_port_ops {
-	const char *device;		/* "blk", "loopback" */
+	const char *device;		/* "blk", "loopback", "net" */
 	uint32_t virtio_id;		/* 0: none of the specification's */
 	uint64_t features;		/* device-type bits the driver understands */
 	unsigned config_len;		/* bytes of device configuration it reads; 0 none */
@@ -94,13 +94,28 @@ struct kc_port_ops {
 	const char *len_clause;		/* broken when used.len is not len_expected */
 	struct kc_port *(*open)(const struct kc_port_env *env, struct kc_err *err);
 	void (*close)(struct kc_port *p);
+	/* Which virtqueue is queue n of a scenario that is for any device: one that carries requests
+	 * (net: transmit queues). NULL: n. */
+	unsigned (*virtqueue)(unsigned n);
+	/* A virtqueue that must run for this one to work, which such a scenario does not know of (net:
+	 * the receive queue beside a transmit queue); -1: none. It stays empty. NULL: never. */
+	int (*companion)(unsigned qi);
+	/* The virtqueue that controls the device, -1 with why if it has none. NULL: never. */
+	int (*control)(struct kc_port *p, struct kc_err *why);
+	/* Does the device, as negotiated, have this virtqueue? If not, why. queue_num is what
+	 * GET_QUEUE_NUM answered, 0 if it was not asked. NULL: if it is below queue_num. */
+	bool (*has_queue)(struct kc_port *p, unsigned qi, uint64_t queue_num, struct kc_err *why);
 	/* NULL with err, and in *code: -EINVAL for a shape that the device cannot take (a skip), -EPERM for
 	 * one that would need consent (a skip), -EBADMSG for words that make no sense to it, -ENOMEM. */
-	struct kc_request *(*make)(struct kc_port *p, const struct kc_shape *shape, int *code,
-				   struct kc_err *err);
-	/* After the used entry: compares, and learns what the storage holds now. */
-	enum kc_payload_verdict (*check)(struct kc_port *p, struct kc_request *r, uint32_t used_len,
-					 int *code, struct kc_err *why);
+	struct kc_request *(*make)(struct kc_port *p, unsigned qi, const struct kc_shape *shape,
+				   int *code, struct kc_err *err);
+	/* After the used entry: compares, and learns what the storage holds now. May set p->clause and
+	 * r->len_expected. */
+	enum kc_payload_verdict (*check)(struct kc_port *p, unsigned qi, struct kc_request *r,
+					 const struct kc_used *u, int *code, struct kc_err *why);
+	/* All that the virtqueue shows as used has been checked: RIGHT, or WRONG if something is missing
+	 * that must have come together with the rest. NULL: nothing ever is. */
+	enum kc_payload_verdict (*taken)(struct kc_port *p, unsigned qi, struct kc_err *why);
 	void (*release)(struct kc_port *p, struct kc_request *r);
 	/* The device has crashed with nothing in flight: what it had not made durable may be gone.
 	 * Optional. */
@@ -120,6 +135,9 @@ struct kc_port {
 	const struct kc_port_ops *ops;
 	struct kc_port_env env;
 	void *priv;
+	/* What the last KC_PAYLOAD_WRONG has broken; NULL: ops->payload_clause; "": what the scenario
+	 * says. */
+	const char *clause;
 };
 
 extern const struct kc_port_ops kc_port_blk;

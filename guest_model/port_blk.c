@@ -388,12 +388,13 @@ static struct kc_request *make_either(struct kc_port *p, const struct kc_blk_ask
 	return r;
 }
 
-static struct kc_request *blk_make(struct kc_port *p, const struct kc_shape *shape, int *code,
-				   struct kc_err *err)
+static struct kc_request *blk_make(struct kc_port *p, unsigned qi, const struct kc_shape *shape,
+				   int *code, struct kc_err *err)
 {
 	struct kc_blk *b = p->priv;
 	struct kc_blk_ask a;
 
+	(void)qi;
 	*code = kc_blk_ask_parse(&a, shape->words, err);
 	if (*code)
 		return NULL;
@@ -487,13 +488,14 @@ static enum kc_payload_verdict judge(struct kc_port *p, struct kc_request *r, co
 	return KC_PAYLOAD_WRONG;
 }
 
-static enum kc_payload_verdict blk_check(struct kc_port *p, struct kc_request *r, uint32_t used_len,
-					 int *code, struct kc_err *why)
+static enum kc_payload_verdict blk_check(struct kc_port *p, unsigned qi, struct kc_request *r,
+					 const struct kc_used *u, int *code, struct kc_err *why)
 {
 	uint8_t *in = kc_request_read_back(p, r);
 	enum kc_payload_verdict verdict;
 
-	(void)used_len;		/* the oracle's and the harness' affair */
+	(void)qi;
+	(void)u;		/* its length is the oracle's and the harness' affair */
 	if (!in) {
 		*code = kc_err_set(why, -ENOMEM, "no memory to check the answer");
 		return KC_PAYLOAD_FAILED;

@@ -61,8 +61,8 @@ static int plan_cuts(struct kc_plan *p, const struct kc_shape *shape, struct kc_
 	return ret;
 }
 
-static struct kc_request *loopback_make(struct kc_port *p, const struct kc_shape *shape, int *code,
-					struct kc_err *err)
+static struct kc_request *loopback_make(struct kc_port *p, unsigned qi, const struct kc_shape *shape,
+					int *code, struct kc_err *err)
 {
 	struct loopback *lb = p->priv;
 	uint32_t bytes = shape->data ? shape->data : NATURAL_BYTES;
@@ -70,6 +70,7 @@ static struct kc_request *loopback_make(struct kc_port *p, const struct kc_shape
 	struct kc_request *r = NULL;
 	struct kc_plan plan;
 
+	(void)qi;
 	if (shape->words) {
 		*code = kc_err_set(err, -EBADMSG, "a loopback device knows no '%s'", shape->words);
 		return NULL;
@@ -102,14 +103,15 @@ static struct kc_request *loopback_make(struct kc_port *p, const struct kc_shape
 	return r;
 }
 
-static enum kc_payload_verdict loopback_check(struct kc_port *p, struct kc_request *r,
-					      uint32_t used_len, int *code, struct kc_err *why)
+static enum kc_payload_verdict loopback_check(struct kc_port *p, unsigned qi, struct kc_request *r,
+					      const struct kc_used *u, int *code, struct kc_err *why)
 {
 	uint8_t *expected = calloc(1, (size_t)r->readable + 1);
 	uint8_t *actual = kc_request_read_back(p, r);
 	enum kc_payload_verdict verdict = KC_PAYLOAD_RIGHT;
 
-	(void)used_len;
+	(void)qi;
+	(void)u;
 	*code = 0;
 	if (!expected || !actual) {
 		kc_err_set(why, -ENOMEM, "no memory to check the answer");

@@ -9,7 +9,7 @@
 
 enum added { ADDED, ADD_FULL, ADD_OVER };
 
-static struct kc_request *make_request(struct kc_world *w, const struct kc_shape *shape)
+static struct kc_request *make_request(struct kc_world *w, unsigned qi, const struct kc_shape *shape)
 {
 	struct kc_err err = { "" };
 	struct kc_request *r;
@@ -19,7 +19,7 @@ static struct kc_request *make_request(struct kc_world *w, const struct kc_shape
 		kc_world_script_error(w, "requests need a negotiated device");
 		return NULL;
 	}
-	r = w->port->ops->make(w->port, shape, &code, &err);
+	r = w->port->ops->make(w->port, qi, shape, &code, &err);
 	if (!r && (code == -EINVAL || code == -EPERM))
 		kc_world_stop(w, KC_SKIP, "%s cannot take that request: %s", w->port->ops->device, err.msg);
 	else if (!r && code == -EBADMSG)
@@ -32,7 +32,7 @@ static struct kc_request *make_request(struct kc_world *w, const struct kc_shape
 static enum added add_shape(struct kc_world *w, unsigned qi, const struct kc_shape *shape, uint16_t *head)
 {
 	struct kc_world_queue *q = &w->q[qi];
-	struct kc_request *r = make_request(w, shape);
+	struct kc_request *r = make_request(w, qi, shape);
 	struct kc_chain chain;
 	int ret;
 

@@ -101,6 +101,8 @@ KC_VERB(expect_reply_field)
 	const char *name = s->args[0].word;
 	uint64_t want = (uint64_t)kc_world_num(w, &s->args[1].num, s->qi), got;
 
+	if (!strcmp(name, "index"))
+		want = kc_world_ring_index(w, want);
 	if (kc_msg_get_field(&w->last_reply, name, &got))
 		return kc_world_script_error(w, "the last reply has no field '%s'", name);
 	if (got != want)

@@ -78,7 +78,7 @@ static bool address_word(struct draft *d, uint64_t *v)
 	static const struct { const char *word; unsigned what; } words[] = {
 		{ "desc", 0 }, { "avail", 1 }, { "used", 2 }, { "nowhere", 3 },
 	};
-	const struct kc_queue_config *c = &d->w->q[0].config;
+	const struct kc_queue_config *c = &d->w->q[kc_world_ring_index(d->w, 0)].config;
 	uint64_t gpa[] = { c->desc, c->avail, c->used };
 
 	for (unsigned k = 0; k < 4; k++) {
@@ -114,6 +114,11 @@ static int field(struct draft *d)
 			return -1;
 		u = (uint64_t)v;
 	}
+	if (!strcmp(name, "index"))
+		u = kc_world_ring_index(d->w, u);
+	else if (d->m.id == KC_VU_SET_VRING_KICK || d->m.id == KC_VU_SET_VRING_CALL ||
+		 d->m.id == KC_VU_SET_VRING_ERR)
+		u = (u & ~(uint64_t)KC_VU_RING_MASK) | kc_world_ring_index(d->w, u & KC_VU_RING_MASK);
 	if (kc_msg_set_field(&d->m, name, u))
 		return kc_world_script_error(d->w, "this message has no field '%s'", name);
 	return 0;

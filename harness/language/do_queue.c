@@ -87,7 +87,7 @@ static void tell_oracle(struct kc_world *w, unsigned qi)
 		kc_oracle_queue_enable(w->oracle, qi, w->vmm.q[qi].enabled || !q->config.leave_disabled);
 }
 
-int kc_world_start_queue(struct kc_world *w, unsigned qi)
+static int start_one(struct kc_world *w, unsigned qi)
 {
 	struct kc_world_queue *q = &w->q[qi];
 	enum kc_outcome o;
@@ -114,7 +114,7 @@ int kc_world_start_queue(struct kc_world *w, unsigned qi)
 	return 0;
 }
 
-int kc_world_stop_queue(struct kc_world *w, unsigned qi, uint32_t *base)
+static int stop_one(struct kc_world *w, unsigned qi, uint32_t *base)
 {
 	struct kc_world_queue *q = &w->q[qi];
 	enum kc_outcome o;
@@ -136,12 +136,18 @@ int kc_world_stop_queue(struct kc_world *w, unsigned qi, uint32_t *base)
 /* Is there such a queue, and may it be this large? 0 or -1. */
 static int check_queue(struct kc_world *w, unsigned qi, unsigned size)
 {
+	struct kc_err why = { "" };
+
 	if (qi >= KC_QUEUES_MAX || w->vmm.q[qi].started)
 		return kc_world_script_error(w, "queue %u %s", qi, qi < KC_QUEUES_MAX ?
 					     "is running" : "is out of range");
-	if (w->vmm.queues_max && qi >= w->vmm.queues_max)
+	if (w->port && w->port->ops->has_queue) {
+		if (!w->port->ops->has_queue(w->port, qi, w->vmm.queues_max, &why))
+			return kc_world_stop(w, KC_SKIP, "needs queue %u: %s", qi, why.msg);
+	} else if (w->vmm.queues_max && qi >= w->vmm.queues_max) {
 		return kc_world_stop(w, KC_SKIP, "needs queue %u, and the back-end has %u", qi,
 				     (unsigned)w->vmm.queues_max);
+	}
 	if (w->cfg.ring_max && size > w->cfg.ring_max)
 		return kc_world_stop(w, KC_SKIP, "needs a ring of %u, and the back-end takes %u", size,
 				     w->cfg.ring_max);
@@ -179,34 +185,119 @@ static int make_ring(struct kc_world *w, unsigned qi, const struct kc_ring_ops *
 					   strerror(-ret)) : 0;
 }
 
-/* A queue that is stopped can be made anew. */
-static int make(struct kc_world *w, const struct kc_step *s, uint32_t from, const struct kc_arg *rest)
+/* In memory. What was there before by that number is forgotten. */
+static int make_queue(struct kc_world *w, unsigned qi, const struct kc_ring_ops *layout,
+		      struct kc_ring_config ring, const bool *opt)
 {
-	unsigned qi = (unsigned)s->args[0].num.plus, size = (unsigned)s->args[2].num.plus;
-	const struct kc_ring_ops *layout;
-	struct kc_world_queue *q = &w->q[qi % KC_QUEUES_MAX];
-	struct kc_ring_config ring = { .size = size, .from = from };
-	bool opt[OPT_COUNT] = { false };
+	struct kc_world_queue *q = &w->q[qi];
 
-	if (kc_world_session(w) || read_options(w, rest, opt) || check_queue(w, qi, size))
-		return -1;
-	layout = choose_layout(w, s->args[1].word);
-	if (!layout)
-		return -1;
 	kc_world_forget_queue(w, qi);
 	if (make_ring(w, qi, layout, &ring, opt))
 		return -1;
 	q->config = (struct kc_queue_config){
-		.size = size, .base = layout->base(size, from), .desc = ring.area[KC_AREA_DESC],
-		.avail = ring.area[KC_AREA_DRIVER], .used = ring.area[KC_AREA_DEVICE],
+		.size = ring.size, .base = layout->base(ring.size, ring.from),
+		.desc = ring.area[KC_AREA_DESC], .avail = ring.area[KC_AREA_DRIVER],
+		.used = ring.area[KC_AREA_DEVICE],
 		.no_first_kick = opt[OPT_UNKICKED], .no_call = opt[OPT_NO_CALL],
 		.no_kick_fd = opt[OPT_NO_KICK_FD], .leave_disabled = opt[OPT_DISABLED],
 	};
 	q->made = true;
-	q->seen_used_idx = (uint16_t)from;
+	q->seen_used_idx = (uint16_t)ring.from;
 	kc_oracle_view(w->oracle, qi, &q->mark);	/* of a queue that has not started: as it was */
+	return 0;
+}
+
+/* A queue that is stopped can be made anew. */
+static int make(struct kc_world *w, const struct kc_step *s, uint32_t from, const struct kc_arg *rest)
+{
+	struct kc_ring_config ring = { .size = (unsigned)s->args[2].num.plus, .from = from };
+	const struct kc_ring_ops *layout;
+	bool opt[OPT_COUNT] = { false };
+	int qi;
+
+	if (kc_world_session(w))
+		return -1;
+	qi = kc_world_virtqueue(w, (unsigned)s->args[0].num.plus);
+	if (qi < 0 || read_options(w, rest, opt) || check_queue(w, (unsigned)qi, ring.size))
+		return -1;
+	layout = choose_layout(w, s->args[1].word);
+	if (!layout || make_queue(w, (unsigned)qi, layout, ring, opt))
+		return -1;
 	w->driver_ok_held |= opt[OPT_BEFORE_DRIVER_OK];
-	return opt[OPT_LATER] ? 0 : kc_world_start_queue(w, qi);
+	return opt[OPT_LATER] ? 0 : kc_world_start_queue(w, (unsigned)qi);
+}
+
+/* --- Companions ----------------------------------------------------------------------------------
+ * A script for any device has queues that carry requests. Where such a queue works beside another one
+ * only, that one is made with it, small and empty: it runs while the script's queue does, and is watched
+ * like any other. */
+#define COMPANION_SIZE	16u
+
+static int companion_of(const struct kc_world *w, unsigned qi)
+{
+	if (w->script->device || !w->cfg.port->companion)
+		return -1;
+	return w->cfg.port->companion(qi);
+}
+
+static int start_companion(struct kc_world *w, unsigned qi)
+{
+	static const bool no_options[OPT_COUNT];
+	struct kc_ring_config ring = { .size = COMPANION_SIZE };
+	int other = companion_of(w, qi);
+
+	if (other < 0 || other >= KC_QUEUES_MAX || w->vmm.q[other].started)
+		return 0;
+	if (make_queue(w, (unsigned)other, w->q[qi].ring.ops, ring, no_options))
+		return -1;
+	w->q[other].companion = true;
+	return start_one(w, (unsigned)other);
+}
+
+int kc_world_start_queue(struct kc_world *w, unsigned qi)
+{
+	return start_companion(w, qi) ? -1 : start_one(w, qi);
+}
+
+int kc_world_stop_queue(struct kc_world *w, unsigned qi, uint32_t *base)
+{
+	int other = companion_of(w, qi);
+
+	if (stop_one(w, qi, base))
+		return -1;
+	if (other < 0 || other >= KC_QUEUES_MAX || !w->q[other].companion || !w->vmm.q[other].started)
+		return 0;
+	return stop_one(w, (unsigned)other, NULL);
+}
+
+/* --- Which queue ---------------------------------------------------------------------------------- */
+
+static int control_queue(struct kc_world *w)
+{
+	struct kc_err why = { "the device type has none" };
+	int qi = w->port && w->port->ops->control ? w->port->ops->control(w->port, &why) : -1;
+
+	if (qi >= 0 && qi < KC_QUEUES_MAX)
+		return qi;
+	if (qi >= 0)
+		kc_err_set(&why, 0, "it is virtqueue %d, and kickcall has %d", qi, KC_QUEUES_MAX);
+	return kc_world_stop(w, KC_SKIP, "needs a control queue: %s", why.msg);
+}
+
+int kc_world_virtqueue(struct kc_world *w, unsigned n)
+{
+	if (n == KC_QUEUE_CONTROL)
+		return control_queue(w);
+	if (w->script->device || !w->cfg.port->virtqueue || n >= KC_QUEUES_MAX)
+		return (int)n;
+	return (int)w->cfg.port->virtqueue(n);
+}
+
+uint64_t kc_world_ring_index(struct kc_world *w, uint64_t n)
+{
+	int qi = n < KC_QUEUES_MAX ? kc_world_virtqueue(w, (unsigned)n) : -1;
+
+	return qi >= 0 && qi < KC_QUEUES_MAX && w->q[qi].made ? (uint64_t)qi : n;
 }
 
 KC_VERB(queue)

@@ -7,8 +7,10 @@
 
 static int vmm_queue(struct kc_world *w, const struct kc_step *s, unsigned *qi)
 {
-	*qi = (unsigned)s->args[0].num.plus;
-	return kc_world_queue(w, *qi) ? 0 : -1;
+	int vq = kc_world_virtqueue(w, (unsigned)s->args[0].num.plus);
+
+	*qi = (unsigned)vq;
+	return vq >= 0 && kc_world_queue(w, *qi) ? 0 : -1;
 }
 
 static int done(struct kc_world *w, enum kc_outcome o, const char *what)

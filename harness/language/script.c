@@ -120,6 +120,10 @@ static bool num_base(const char *text, struct kc_num *num)
 			return true;
 		}
 	}
+	if (!strcmp(text, "control")) {
+		num->plus = KC_QUEUE_CONTROL;
+		return true;
+	}
 	return plain_number(text, &num->plus);
 }
 
@@ -505,7 +509,7 @@ static int subject_of(const char *word)
 	return -1;
 }
 
-/* "driver 1 ..." and "expect queue 1 ...": which queue is meant. Returns tokens consumed. */
+/* "driver 1 ...", "driver control ..." and "expect queue 1 ...": which queue is meant. Returns tokens consumed. */
 static unsigned queue_prefix(enum kc_subject subj, const struct kc_token *tok, unsigned n,
 			     unsigned *qi)
 {
@@ -517,6 +521,10 @@ static unsigned queue_prefix(enum kc_subject subj, const struct kc_token *tok, u
 		return 0;
 	if (subj != KC_SUBJ_DRIVER && subj != KC_SUBJ_EXPECT)
 		return 0;
+	if (n > skip && !strcmp(tok[skip].text, "control")) {
+		*qi = KC_QUEUE_CONTROL;
+		return skip + 1;
+	}
 	if (n <= skip || !plain_number(tok[skip].text, &v) || v < 0 || v > 63)
 		return 0;
 	/* "driver 3 requests" and "driver 3 times": a count, not a queue. */

@@ -28,6 +28,9 @@ struct kc_num {
 	int64_t plus;
 };
 
+/* What `control` stands for, where the number of a queue is expected. */
+#define KC_QUEUE_CONTROL	1000
+
 struct kc_token {
 	char *text;
 	unsigned col;			/* 1-based */
@@ -65,7 +68,7 @@ struct kc_step {
 	const struct kc_verb *verb;
 	struct kc_arg args[KC_ARGS_MAX];
 	unsigned line, col;
-	unsigned qi;			/* "driver 1 ...", "expect queue 1 ..." */
+	unsigned qi;			/* "driver 1 ...", "expect queue 1 ...", "driver control ..." */
 	char clause[48];		/* "[ID]" after an expectation, else "" */
 	bool last_of_line;
 	unsigned jump;			/* repeat: index of its end; end: index of its repeat */

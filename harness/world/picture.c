@@ -72,6 +72,9 @@ void kc_picture_failure(struct kc_world *w)
 	if (!f)
 		return;
 	script_line(w, f);
+	if (!w->script->device && w->cfg.port->virtqueue)
+		fprintf(f, "(virtqueues below: queue 0 of the script is virtqueue %u, queue 1 is %u)\n",
+			w->cfg.port->virtqueue(0), w->cfg.port->virtqueue(1));
 	for (unsigned qi = 0; qi < KC_QUEUES_MAX; qi++)
 		if (w->q[qi].made)
 			kc_oracle_picture(w->oracle, qi, f);

@@ -275,17 +275,23 @@ static void refused(struct kc_world *w, const struct kc_request *r, int code)
 	w->nrefused++;
 }
 
-static void judge_request(struct kc_world *w, struct kc_request *r, const struct kc_used *u)
+static const char *payload_clause(const struct kc_world *w)
+{
+	return w->port->clause ? w->port->clause : w->port->ops->payload_clause;
+}
+
+static void judge_request(struct kc_world *w, unsigned qi, struct kc_request *r, const struct kc_used *u)
 {
 	struct kc_err why = { "" };
 	int code = 0;
 
-	switch (w->port->ops->check(w->port, r, u->len, &code, &why)) {
+	w->port->clause = NULL;
+	switch (w->port->ops->check(w->port, qi, r, u, &code, &why)) {
 	case KC_PAYLOAD_RIGHT:
 		w->answered_ok++;
 		break;
 	case KC_PAYLOAD_WRONG:
-		kc_world_violate(w, w->port->ops->payload_clause, "%s: %s", r->what, why.msg);
+		kc_world_violate(w, payload_clause(w), "%s: %s", r->what, why.msg);
 		break;
 	case KC_PAYLOAD_FAILED:
 		refused(w, r, code);
@@ -325,7 +331,7 @@ static bool reap_one(struct kc_world *w, unsigned qi)
 		impossible_entry(w, qi, ret, &u);
 		return ret == -EPROTO;
 	}
-	judge_request(w, u.token, &u);
+	judge_request(w, qi, u.token, &u);
 	kc_oracle_reaped(w->oracle, qi, u.id);
 	w->port->ops->release(w->port, u.token);
 	q->outstanding--;
@@ -334,12 +340,24 @@ static bool reap_one(struct kc_world *w, unsigned qi)
 	return true;
 }
 
+/* What comes together is seen together: the driver has looked once more, and there is nothing. */
+static void judge_rest(struct kc_world *w, unsigned qi)
+{
+	struct kc_err why = { "" };
+
+	w->port->clause = NULL;
+	if (w->port->ops->taken(w->port, qi, &why) == KC_PAYLOAD_WRONG)
+		kc_world_violate(w, payload_clause(w), "queue %u: %s", qi, why.msg);
+}
+
 unsigned kc_world_reap(struct kc_world *w, unsigned qi)
 {
 	unsigned n = 0;
 
 	while (reap_one(w, qi))
 		n++;
+	if (n && !w->q[qi].raw && w->port->ops->taken)
+		judge_rest(w, qi);
 	return n;
 }
 
@@ -474,6 +492,18 @@ static bool runs_after_loss(struct kc_world *w, const struct kc_step *step)
 	return false;
 }
 
+/* A step as it is run: it speaks of virtqueues. 0, or -1 after a skip. */
+static int translate(struct kc_world *w, const struct kc_step *step, struct kc_step *out)
+{
+	int qi = 0;
+
+	*out = *step;
+	if (step->verb->subject == KC_SUBJ_DRIVER || step->verb->subject == KC_SUBJ_EXPECT)
+		qi = kc_world_virtqueue(w, step->qi);
+	out->qi = (unsigned)qi;
+	return qi < 0 ? -1 : 0;
+}
+
 static bool is_block(const struct kc_step *step)
 {
 	return step->verb->subject == KC_SUBJ_REPEAT || step->verb->subject == KC_SUBJ_END;
@@ -485,6 +515,7 @@ static void run_steps(struct kc_world *w)
 
 	for (w->pc = 0; w->pc < s->nsteps && !w->over; w->pc++) {
 		const struct kc_step *step = &s->steps[w->pc];
+		struct kc_step now;
 
 		w->trace.step = step->line;
 		if (w->cfg.line)
@@ -501,7 +532,7 @@ static void run_steps(struct kc_world *w)
 		if (step->verb->subject != KC_SUBJ_QUEUE && !w->driver_ok_held &&
 		    kc_world_driver_ok(w))
 			return;
-		if (step->verb->run(w, step))
+		if (translate(w, step, &now) || step->verb->run(w, &now))
 			return;
 		if (step->last_of_line && step->verb->subject == KC_SUBJ_EXPECT) {
 			kc_world_unclaimed(w);

@@ -53,6 +53,7 @@ struct kc_world_config {
 
 struct kc_world_queue {
 	bool made;
+	bool companion;			/* the script knows nothing of it */
 	struct kc_ring ring;
 	struct kc_queue_config config;
 	bool raw;			/* the script has written into it by hand */
@@ -157,6 +158,14 @@ bool kc_world_read_only(const struct kc_world *w);
 unsigned kc_world_config_len(const struct kc_world *w);
 /* Features that the driver would take of what is offered, by the script's header. */
 uint64_t kc_world_features(struct kc_world *w);
+/*
+ * The virtqueue that the script means by queue n: a script for any device numbers those that carry
+ * requests, one for a device type numbers virtqueues; KC_QUEUE_CONTROL is the one that controls the
+ * device. Steps run with their qi translated; -1 after a skip: there is none.
+ */
+int kc_world_virtqueue(struct kc_world *w, unsigned n);
+/* The same for an index in a message: what is no queue of the script stays as it is. */
+uint64_t kc_world_ring_index(struct kc_world *w, uint64_t n);
 /* The queue of the step, which must have been made; NULL after a script error. */
 struct kc_world_queue *kc_world_queue(struct kc_world *w, unsigned qi);
 /* Its ring, if it is of that layout; NULL after a script error about `what`. */

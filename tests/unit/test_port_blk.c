@@ -86,7 +86,7 @@ static void reopen(struct fix *t)
 static struct kc_request *make(struct fix *t, const struct kc_shape *shape)
 {
 	int code = 1;
-	struct kc_request *r = t->port->ops->make(t->port, shape, &code, &t->err);
+	struct kc_request *r = t->port->ops->make(t->port, 0, shape, &code, &t->err);
 
 	if (!r)
 		print_message("%s\n", t->err.msg);
@@ -105,7 +105,7 @@ static void refuse(struct fix *t, const struct kc_shape *shape, int expected, co
 	int code = 0;
 
 	t->err.msg[0] = 0;
-	assert_null(t->port->ops->make(t->port, shape, &code, &t->err));
+	assert_null(t->port->ops->make(t->port, 0, shape, &code, &t->err));
 	assert_int_equal(code, expected);
 	if (!strstr(t->err.msg, reason))
 		print_message("'%s' lacks '%s'\n", t->err.msg, reason);
@@ -208,8 +208,10 @@ static void device(struct fix *t, const struct kc_request *r)
 
 static enum kc_payload_verdict check(struct fix *t, struct kc_request *r, int *code)
 {
+	struct kc_used u = { .len = r->writable };
+
 	t->err.msg[0] = 0;
-	return t->port->ops->check(t->port, r, r->writable, code, &t->err);
+	return t->port->ops->check(t->port, 0, r, &u, code, &t->err);
 }
 
 /* Device, check, release. Verdict as given, code too. */

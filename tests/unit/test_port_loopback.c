@@ -33,7 +33,7 @@ static void close_port(struct fix *t)
 static struct kc_request *make(struct fix *t, const struct kc_shape *shape)
 {
 	int code = 1;
-	struct kc_request *r = t->port->ops->make(t->port, shape, &code, &t->err);
+	struct kc_request *r = t->port->ops->make(t->port, 0, shape, &code, &t->err);
 
 	if (r)
 		assert_int_equal(code, 0);
@@ -45,7 +45,7 @@ static void refuse(struct fix *t, const struct kc_shape *shape, int expected)
 	int code = 0;
 
 	t->err.msg[0] = 0;
-	assert_null(t->port->ops->make(t->port, shape, &code, &t->err));
+	assert_null(t->port->ops->make(t->port, 0, shape, &code, &t->err));
 	assert_int_equal(code, expected);
 	assert_true(strlen(t->err.msg) > 10);
 }
@@ -81,8 +81,9 @@ static void device(struct fix *t, const struct kc_request *r, int lie_at)
 
 static enum kc_payload_verdict check(struct fix *t, struct kc_request *r)
 {
+	struct kc_used u = { .len = r->writable };
 	int code = 1;
-	enum kc_payload_verdict v = t->port->ops->check(t->port, r, r->writable, &code, &t->err);
+	enum kc_payload_verdict v = t->port->ops->check(t->port, 0, r, &u, &code, &t->err);
 
 	assert_int_equal(code, 0);
 	return v;
