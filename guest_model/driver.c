@@ -9,6 +9,8 @@
  */
 #include <string.h>
 #include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
+#include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 #include <guest_model/driver.h>
 
@@ -27,6 +29,32 @@ static const uint64_t ring_features =
 	BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_IN_ORDER) | BIT(VIRTIO_F_NOTIFICATION_DATA) |
 	BIT(VIRTIO_F_RING_RESET) | BIT(VIRTIO_F_NOTIFY_ON_EMPTY) | BIT(VIRTIO_F_ANY_LAYOUT);
 
+/* Bits that mean nothing without another one, or one of several. In this order, since what is needed may
+ * need something itself. */
+static const struct prerequisite {
+	uint32_t virtio_id;
+	unsigned bit;
+	uint64_t one_of;
+} prerequisites[] = {
+	{ VIRTIO_ID_NET, VIRTIO_NET_F_GUEST_TSO4, BIT(VIRTIO_NET_F_GUEST_CSUM) },
+	{ VIRTIO_ID_NET, VIRTIO_NET_F_GUEST_TSO6, BIT(VIRTIO_NET_F_GUEST_CSUM) },
+	{ VIRTIO_ID_NET, VIRTIO_NET_F_GUEST_UFO, BIT(VIRTIO_NET_F_GUEST_CSUM) },
+	{ VIRTIO_ID_NET, VIRTIO_NET_F_GUEST_ECN,
+	  BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6) },
+	{ VIRTIO_ID_NET, VIRTIO_NET_F_HOST_TSO4, BIT(VIRTIO_NET_F_CSUM) },
+	{ VIRTIO_ID_NET, VIRTIO_NET_F_HOST_TSO6, BIT(VIRTIO_NET_F_CSUM) },
+	{ VIRTIO_ID_NET, VIRTIO_NET_F_HOST_UFO, BIT(VIRTIO_NET_F_CSUM) },
+	{ VIRTIO_ID_NET, VIRTIO_NET_F_HOST_ECN,
+	  BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6) },
+	{ VIRTIO_ID_NET, VIRTIO_NET_F_CTRL_RX, BIT(VIRTIO_NET_F_CTRL_VQ) },
+	{ VIRTIO_ID_NET, VIRTIO_NET_F_CTRL_RX_EXTRA, BIT(VIRTIO_NET_F_CTRL_VQ) },
+	{ VIRTIO_ID_NET, VIRTIO_NET_F_CTRL_VLAN, BIT(VIRTIO_NET_F_CTRL_VQ) },
+	{ VIRTIO_ID_NET, VIRTIO_NET_F_CTRL_MAC_ADDR, BIT(VIRTIO_NET_F_CTRL_VQ) },
+	{ VIRTIO_ID_NET, VIRTIO_NET_F_GUEST_ANNOUNCE, BIT(VIRTIO_NET_F_CTRL_VQ) },
+	{ VIRTIO_ID_NET, VIRTIO_NET_F_MQ, BIT(VIRTIO_NET_F_CTRL_VQ) },
+	{ VIRTIO_ID_NET, VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, BIT(VIRTIO_NET_F_CTRL_VQ) },
+};
+
 uint64_t kc_driver_understood(const struct kc_port_ops *port)
 {
 	return ring_features | (port ? port->features : 0);
@@ -36,6 +64,12 @@ uint64_t kc_driver_select(uint64_t offered, uint64_t wanted, const struct kc_por
 {
 	uint64_t accepted = offered & wanted & kc_driver_understood(port);
 
+	for (unsigned i = 0; i < sizeof(prerequisites) / sizeof(*prerequisites); i++) {
+		const struct prerequisite *p = &prerequisites[i];
+
+		if (port && port->virtio_id == p->virtio_id && !(accepted & p->one_of))
+			accepted &= ~BIT(p->bit);
+	}
 	return accepted & ~BIT(KC_VU_F_PROTOCOL_FEATURES);
 }
 

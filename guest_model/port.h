@@ -80,6 +80,7 @@ struct kc_port_env {
 	int contents;			/* what storage holds at first: enum kc_contents */
 	bool writes_dropped;		/* writes are accepted and forgotten (a null device) */
 	uint64_t private_slot;		/* which part of the storage this scenario may write */
+	bool control;			/* the back-end serves the device's control queue itself */
 };
 enum kc_contents { KC_CONTENTS_UNKNOWN, KC_CONTENTS_PATTERN, KC_CONTENTS_ZEROES };
 /* KC_CONTENTS_PATTERN is kc_storage_pattern (kickcall/storage.h). */
@@ -92,6 +93,8 @@ struct kc_port_ops {
 	struct { uint64_t features; unsigned len; } config_more;	/* so many with one of these */
 	const char *payload_clause;	/* broken when check says KC_PAYLOAD_WRONG */
 	const char *len_clause;		/* broken when used.len is not len_expected */
+	const char *refusal_clause;	/* broken by KC_PAYLOAD_FAILED that no script expects; "": what the
+					 * scenario says; NULL: payload_clause */
 	struct kc_port *(*open)(const struct kc_port_env *env, struct kc_err *err);
 	void (*close)(struct kc_port *p);
 	/* Which virtqueue is queue n of a scenario that is for any device: one that carries requests
@@ -120,7 +123,8 @@ struct kc_port_ops {
 	/* The device has crashed with nothing in flight: what it had not made durable may be gone.
 	 * Optional. */
 	void (*power_lost)(struct kc_port *p);
-	/* Descriptors the device allows in one chain beside the ring's limit (blk: seg_max + 2); 0: no limit. */
+	/* Descriptors the device allows in one chain beside the ring's limit (blk: seg_max + 2); 0, or NULL:
+	 * no limit. */
 	uint32_t (*max_descriptors)(struct kc_port *p);
 	const char *(*code_name)(int code);	/* "OK", "IOERR", ... */
 };
@@ -142,6 +146,7 @@ struct kc_port {
 
 extern const struct kc_port_ops kc_port_blk;
 extern const struct kc_port_ops kc_port_loopback;
+extern const struct kc_port_ops kc_port_net;
 /* NULL if unknown. */
 const struct kc_port_ops *kc_port_by_name(const char *device);
 extern const struct kc_port_ops *const kc_ports[];	/* NULL-terminated */

@@ -78,6 +78,16 @@ static const char *need_throttle(struct kc_world *w)
 	return w->cfg.can_throttle ? NULL : "a back-end that kickcall can slow down: the reference";
 }
 
+static const char *need_data_loop(struct kc_world *w)
+{
+	return w->cfg.data_loop ? NULL : "a data port that sends back what it gets: --data loop";
+}
+
+static const char *need_control(struct kc_world *w)
+{
+	return w->cfg.control ? NULL : "a back-end that serves the control queue itself";
+}
+
 static const char *need_nothing(struct kc_world *w)
 {
 	(void)w;
@@ -103,6 +113,8 @@ static const struct {
 	{ "in-flight", need_in_flight },
 	{ "long", need_nothing },		/* takes minutes: only when asked for by name */
 	{ "throttle", need_throttle },		/* 1000 requests a second at most */
+	{ "data-loop", need_data_loop },
+	{ "control", need_control },
 };
 
 static int bad_word(struct kc_world *w, const struct kc_need *n, const char *after)

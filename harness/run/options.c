@@ -21,7 +21,9 @@ const char kc_usage[] =
 "  -- COMMAND ARG...     start one; {socket} and {dir} in arguments are replaced\n"
 "  --listen              with COMMAND: kickcall listens, the back-end connects\n"
 "  --busy-poll           it polls by design: do not judge it by its CPU time\n"
-"  --device TYPE         blk | loopback\n"
+"  --device TYPE         blk | loopback | net\n"
+"  --data sink|loop      net: what becomes of frames; loop: they come back\n"
+"  --control WHO         net: who serves the control queue, vmm | back-end\n"
 "  --destructive         a served back-end's storage may be overwritten\n"
 "\n"
 "what to run\n"
@@ -62,6 +64,8 @@ static const struct option options[] = {
 	{ "--profile", TEXT, AT(profile), 0, NULL },
 	{ "--listen", FLAG, AT(listen), 0, NULL },
 	{ "--busy-poll", FLAG, AT(busy_poll), 0, NULL },
+	{ "--data", WORDS, AT(data), 0, "sink|loop" },
+	{ "--control", WORDS, AT(control), 0, "vmm|back-end" },
 	{ "--select", LIST, AT(selects), AT(nselects), NULL },
 	{ "--clause", LIST, AT(clauses), AT(nclauses), NULL },
 	{ "--mode", WORDS, AT(mode), 0, "auto|sim|live" },

@@ -22,11 +22,16 @@
  *   contents         what the storage holds at first: pattern (kickcall/storage.h), zeroes, unknown
  *                    (default); decides how the image is filled
  *   writes           kept (default), dropped: a null device
+ *   data             what becomes of frames that the guest sends: sink (default), loop: they come
+ *                    back, each once, on the receive queue of the pair that they were sent on
+ *   control          who serves a network device's control queue: vmm (default), back-end
  *   one-shot         yes: the process ends when its connection closes; no (default)
  *   ring-max         largest ring size; default: not known
  *   chain-max        most descriptors in one chain; default: not known
  *   start-timeout-ms from start to the first reply; default 10000
  *   known            file of known failures (harness/run/known.h), beside the profile
+ *   jobs             most tests at a time, each slot with a process of its own; default: one for
+ *                    each processor
  *   quirk            NAME REASON...: a known way to be different; may be given more than once
  */
 #define KC_IMAGE_MAX_BYTES	(1ull << 32)
@@ -44,10 +49,13 @@ struct kc_profile {
 	bool listen;
 	bool one_shot;
 	bool writes_dropped;
+	bool data_loop;
+	bool control;
 	enum kc_contents contents;
 	char *image;			/* file name, or NULL: no image */
 	uint64_t image_bytes;
 	uint32_t ring_max, chain_max;	/* 0: not known */
+	uint32_t jobs;			/* 0: as many as there are processors */
 	int64_t start_timeout_ns;
 	char *known;			/* path, or NULL */
 	struct kc_quirk *quirks;

@@ -624,7 +624,10 @@ static int first_look(struct runner *r)
 static unsigned slots_wanted(const struct kc_options *o, const struct kc_target *t)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned n = o->jobs ? o->jobs : cpus > 0 ? (unsigned)cpus : 1;
+	unsigned n = cpus > 0 ? (unsigned)cpus : 1;
+
+	if (o->jobs || (t->profile && t->profile->jobs))
+		n = o->jobs ? o->jobs : t->profile->jobs;
 
 	if (!kc_target_parallel(t) || o->pause_on_fail)
 		return 1;

@@ -113,6 +113,9 @@ int kc_target_init(struct kc_target *t, const struct kc_options *o, struct kc_er
 		return kc_err_set(err, -EINVAL, "unknown device '%s' (kickcall list devices)", t->device);
 	if (t->kind == KC_TARGET_SOCKET)
 		t->writes_allowed = o->destructive;
+	/* The reference sends frames back, and has no VMM beside it that would serve the control queue. */
+	t->data_loop = o->data || t->kind == KC_TARGET_REF || (t->profile && t->profile->data_loop);
+	t->control = o->control || t->kind == KC_TARGET_REF || (t->profile && t->profile->control);
 	t->busy_poll = o->busy_poll || (t->profile && kc_profile_quirk(t->profile, "busy-poll"));
 	return choose_mode(t, o, err);
 }
@@ -179,6 +182,8 @@ void kc_target_world(const struct kc_target *t, struct kc_world_config *cfg)
 	cfg->served = t->kind == KC_TARGET_SOCKET;
 	cfg->busy_poll = t->busy_poll;
 	cfg->can_throttle = t->kind == KC_TARGET_REF;
+	cfg->data_loop = t->data_loop;
+	cfg->control = t->control;
 	cfg->contents = t->kind == KC_TARGET_REF ? KC_CONTENTS_PATTERN : KC_CONTENTS_UNKNOWN;
 	cfg->persistent = t->kind == KC_TARGET_REF;
 	if (!p)

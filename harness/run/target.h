@@ -22,6 +22,7 @@ struct kc_target {
 	const struct kc_port_ops *port;
 	bool writes_allowed;
 	bool busy_poll;
+	bool data_loop, control;	/* as in struct kc_world_config */
 	unsigned queues_wanted;
 };
 

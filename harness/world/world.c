@@ -112,6 +112,7 @@ static uint64_t left(const struct kc_world *w, int (*by_name)(const char *device
  * not speak of them expect: taken only when the header needs them. */
 static const char *const opt_in[] = {
 	"in_order", "notification_data", "ring_reset", "notify_on_empty", "any_layout",
+	"guest_tso4", "guest_tso6", "guest_ecn", "guest_ufo",
 };
 
 uint64_t kc_world_features(struct kc_world *w)
@@ -177,6 +178,7 @@ static int open_port(struct kc_world *w)
 		.writes_allowed = w->cfg.writes_allowed,
 		.contents = w->cfg.contents,
 		.writes_dropped = w->cfg.writes_dropped,
+		.control = w->cfg.control,
 		.private_slot = kc_seed_derive(1, w->script->id) ^ kc_seed_derive(2, w->script->variant),
 	};
 
@@ -405,8 +407,11 @@ void kc_world_suppression(struct kc_world *w, unsigned qi)
 
 void kc_world_unclaimed(struct kc_world *w)
 {
+	const struct kc_port_ops *ops = w->cfg.port;
+	const char *clause = ops->refusal_clause ? ops->refusal_clause : ops->payload_clause;
+
 	for (unsigned i = 0; i < w->nrefused; i++)
-		kc_world_violate(w, w->port->ops->payload_clause, "%s: expected status %s, actual %s",
+		kc_world_violate(w, clause, "%s: expected status %s, actual %s",
 				 w->refused[i].what, w->port->ops->code_name(0),
 				 w->port->ops->code_name(w->refused[i].code));
 	w->nrefused = 0;

@@ -39,6 +39,8 @@ struct kc_world_config {
 	enum kc_contents contents;
 	bool writes_dropped;
 	bool persistent;		/* what is flushed outlives the back-end's process */
+	bool data_loop;			/* what is sent comes back (net: frames) */
+	bool control;			/* it serves the device's control queue itself (net) */
 	bool busy_poll;			/* it spins by design: no CPU bound */
 	bool spins_told;		/* it spins, and that has been said often enough */
 	bool never_polls;		/* it serves a ring on kicks only */
