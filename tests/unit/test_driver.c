@@ -100,6 +100,24 @@ static void selection(void **state)
 	assert_true(kc_driver_select(BIT(9) | BIT(11), ~0ull, blk) == (BIT(9) | BIT(11)));
 }
 
+/* NET-FEAT-01, from the driver's side. */
+static void net_features_need_others(void **state)
+{
+	static const struct { uint64_t offered, accepted; } rows[] = {
+		{ BIT(18) | BIT(19) | BIT(20) | BIT(21) | BIT(22) | BIT(23) | BIT(2), 0 },
+		{ BIT(17) | BIT(18) | BIT(22), BIT(17) | BIT(18) | BIT(22) },
+		{ BIT(7) | BIT(9), 0 },				/* neither GUEST_CSUM... */
+		{ BIT(1) | BIT(9), BIT(1) },			/* ...nor GUEST_TSO */
+		{ BIT(1) | BIT(8) | BIT(9), BIT(1) | BIT(8) | BIT(9) },
+		{ BIT(0) | BIT(13) | BIT(14), BIT(0) | BIT(14) },
+		{ BIT(11) | BIT(13), 0 },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		assert_int_equal(kc_driver_select(rows[i].offered, ~0ull, &kc_port_net), rows[i].accepted);
+}
+
 static void device_refuses_features(void **state)
 {
 	struct kc_err err;
