@@ -197,6 +197,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(whole_life, set_up),
 		cmocka_unit_test(selection),
+		cmocka_unit_test(net_features_need_others),
 		cmocka_unit_test_setup(device_refuses_features, set_up),
 		cmocka_unit_test(every_step_may_fail),
 		cmocka_unit_test_setup(reset_must_take_effect, set_up),
