@@ -212,9 +212,9 @@ unsigned kc_ref_pollfds(const struct kc_ref *r, int *fds, unsigned cap, bool *bu
 		/* The kick of a ring that is not processed may be readable for long. */
 		if (!kc_ref_ring_active(ring))
 			continue;
-		if (ring->look || !ring->kick || n == cap)
+		if (kc_ref_ring_wanted(ring) || n == cap)
 			*busy = true;
-		else if (kc_evfd_fd(ring->kick) >= 0)
+		else if (ring->kick && kc_evfd_fd(ring->kick) >= 0)
 			fds[n++] = kc_evfd_fd(ring->kick);
 	}
 	return n;

@@ -402,13 +402,14 @@ static uint8_t do_request(struct request *q, uint32_t type)
 	return VIRTIO_BLK_S_UNSUPP;
 }
 
-static uint32_t blk_process(struct kc_ref *r, struct kc_ref_chain *chain)
+static uint32_t blk_process(struct kc_ref *r, unsigned qi, struct kc_ref_chain *chain)
 {
 	struct request q = { .r = r, .b = blk_of(r) };
 	struct kc_ref_cursor rest;
 	struct virtio_blk_outhdr hdr;
 	uint8_t status;
 
+	(void)qi;	/* any queue takes any request */
 	/* Without a header there is no request, without a status byte no place for an answer. The
 	 * ring is sound, so the buffer goes back, and with no bytes written. */
 	if (chain->out.len < sizeof(hdr) || chain->in.len < 1)

@@ -223,6 +223,8 @@ void kc_ref_ring_init(struct kc_ref_ring *ring, struct kc_ref *ref, unsigned qi)
 void kc_ref_ring_reset(struct kc_ref_ring *ring);
 /* The layout it has; of a stopped ring, the one that it would start with. */
 const struct kc_ref_format *kc_ref_ring_format(const struct kc_ref_ring *ring);
+/* Is there a reason to look at it, and is it worth while now? Says nothing of its kick. */
+bool kc_ref_ring_wanted(const struct kc_ref_ring *ring);
 /* Is it processed? */
 bool kc_ref_ring_active(const struct kc_ref_ring *ring);
 /* Starts from its position with the kick (taken; NULL: polled), or refuses: -EINVAL and err. */
@@ -269,8 +271,11 @@ struct kc_ref_device {
 	/* Range is inside config_len. 0, -EPERM: not writable. */
 	int (*config_write)(struct kc_ref *r, uint32_t offset, uint32_t len, bool migration,
 			    const uint8_t *data);
-	/* Carries out one request; returns the number of bytes written for the used entry. */
-	uint32_t (*process)(struct kc_ref *r, struct kc_ref_chain *chain);
+	/* Carries out one request of ring qi; returns the number of bytes written for the used entry. */
+	uint32_t (*process)(struct kc_ref *r, unsigned qi, struct kc_ref_chain *chain);
+	/* Has the device a use for a buffer of ring qi now? A ring that the driver fills for what may
+	 * come (a network device's receive queue) is left alone until something has. NULL: always. */
+	bool (*ready)(struct kc_ref *r, unsigned qi);
 };
 
 extern const struct kc_ref_device kc_ref_blk;

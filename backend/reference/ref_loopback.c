@@ -6,12 +6,13 @@
  */
 #include "ref_internal.h"
 
-static uint32_t loopback_process(struct kc_ref *r, struct kc_ref_chain *chain)
+static uint32_t loopback_process(struct kc_ref *r, unsigned qi, struct kc_ref_chain *chain)
 {
 	struct kc_ref_cursor from = kc_ref_cursor_at(&chain->out, 0);
 	struct kc_ref_cursor to = kc_ref_cursor_at(&chain->in, 0);
 
 	(void)r;
+	(void)qi;
 	/* Both parts together have at most 4 GiB, so the smaller one fits 32 bits. */
 	return (uint32_t)kc_ref_cursor_copy(&to, &from, chain->out.len);
 }

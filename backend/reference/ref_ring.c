@@ -223,17 +223,26 @@ void kc_ref_ring_event_idx_changed(struct kc_ref_ring *ring)
 	look(ring);	/* say in the new way which kicks we want */
 }
 
+bool kc_ref_ring_wanted(const struct kc_ref_ring *ring)
+{
+	struct kc_ref *r = ring->ref;
+
+	if (r->device->ready && !r->device->ready(r, ring->qi))
+		return false;
+	return ring->look || !ring->kick;
+}
+
 bool kc_ref_ring_due(struct kc_ref_ring *ring)
 {
 	uint64_t n;
 
 	if (!kc_ref_ring_active(ring))
 		return false;
-	if (!ring->kick)
-		return ring->look || ring->format->pending(ring);
-	if (kc_evfd_read(ring->kick, &n) == 0)
+	if (ring->kick && kc_evfd_read(ring->kick, &n) == 0)
 		ring->look = true;
-	return ring->look;
+	if (!kc_ref_ring_wanted(ring))
+		return false;
+	return ring->look || ring->format->pending(ring);
 }
 
 /* With NOTIFY_ON_EMPTY suppression ends where the chains do (VIRTIO-LEGACY-DEV-01). */
@@ -292,5 +301,5 @@ void kc_ref_ring_serve(struct kc_ref_ring *ring)
 	}
 	ring->look = true;	/* until it was found empty */
 	ring->format->work(ring);
-	done(ring, chain, r->device->process(r, chain));
+	done(ring, chain, r->device->process(r, ring->qi, chain));
 }
