@@ -336,6 +336,8 @@ KC_VERB(raw_driver_area)
 
 	if (!vq)
 		return -1;
-	w->q[s->qi].raw |= e.flags > VRING_PACKED_EVENT_FLAG_DESC - !vq->event_idx;	/* means nothing */
+	/* means nothing, or a slot that is not there */
+	w->q[s->qi].raw |= e.flags > VRING_PACKED_EVENT_FLAG_DESC - !vq->event_idx ||
+		(e.flags == VRING_PACKED_EVENT_FLAG_DESC && (e.off_wrap & (KC_EVENT_WRAP - 1u)) >= vq->size);
 	return suppressed(w, s, kc_raw_event(vq, e), "driver-area", e.flags);
 }
