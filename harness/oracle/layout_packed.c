@@ -419,12 +419,13 @@ static void say_stray(const struct kc_watch_queue *q, uint32_t slot, bool next, 
 	bool wrap = wrap_of(q, q->used_pos);
 
 	if (next)
-		snprintf(buf, cap, "slot %u was written with id %u, AVAIL %u and USED %u, expected both to be "
-			 "%u, as the device's wrap counter is", slot, d.id, !!(d.flags & KC_PDESC_F_AVAIL),
+		snprintf(buf, cap, "slot %u was written with id %u, AVAIL %u and USED %u, expected "
+			 "both to be %u, as the device's wrap counter is",
+			 slot, d.id, !!(d.flags & KC_PDESC_F_AVAIL),
 			 !!(d.flags & KC_PDESC_F_USED), wrap);
 	else
-		snprintf(buf, cap, "slot %u was written with id %u, expected the next used descriptor in slot "
-			 "%u", slot, d.id, slot_of(q, q->used_pos));
+		snprintf(buf, cap, "slot %u was written with id %u, expected the next used "
+			 "descriptor in slot %u", slot, d.id, slot_of(q, q->used_pos));
 }
 
 static bool strayed(struct kc_oracle *o, struct kc_watch_queue *q, bool *next, char *buf, size_t cap)
@@ -605,7 +606,8 @@ static void name_slot(const struct kc_watch_queue *q, uint32_t slot, struct kc_p
 	if (!q->desc_host)
 		return;
 	d = kc_pdesc_read(q->desc_host + 16ull * slot);
-	snprintf(p->text + n, sizeof(p->text) - n, ", now len %u id %u flags 0x%04x", d.len, d.id, d.flags);
+	snprintf(p->text + n, sizeof(p->text) - n, ", now len %u id %u flags 0x%04x", d.len, d.id,
+		 d.flags);
 }
 
 static bool place(const struct kc_watch_queue *q, uint64_t gpa, struct kc_place_of *p)

@@ -509,7 +509,8 @@ void kc_oracle_view(const struct kc_oracle *o, unsigned qi, struct kc_oracle_vie
 		.started = q->started, .enabled = q->enabled, .malformed = q->malformed, .driver_broke = q->broke,
 		.offered = q->offered, .used = q->used,
 		.used_idx = q->layout ? q->layout->show(q, q->used_pos) : 0, .calls = q->calls,
-		.kicks = q->kicks, .errors = q->errors, .call_due = q->notify.due || q->notify.due_empty,
+		.kicks = q->kicks, .errors = q->errors,
+		.call_due = q->notify.due || q->notify.due_empty,
 		.calls_due = q->notify.dues, .calls_spurious = q->notify.spurious,
 	};
 }

@@ -71,13 +71,13 @@ static void check_write_flag(struct kc_oracle *o, const struct kc_watch_queue *q
 
 	if (n)
 		kc_accuse(o, "VQ-PACKED-WRITE-01",
-			  "queue %u: id %u was used in slot %u with WRITE clear, expected it to be set, since "
-			  "%" PRIu64 " of its bytes were written, the first at gpa 0x%" PRIx64,
+			  "queue %u: id %u was used in slot %u with WRITE clear, expected it to be set, "
+			  "since %" PRIu64 " of its bytes were written, the first at gpa 0x%" PRIx64,
 			  q->qi, u->id, u->idx, n, first);
 	if (u->says == KC_SAYS_WRITTEN && !u->chain->writable && !q->cfg.in_order)
 		kc_accuse(o, "VQ-PACKED-WRITE-01",
-			  "queue %u: id %u was used in slot %u with WRITE set, expected it to be clear, since "
-			  "nothing in its list is writable", q->qi, u->id, u->idx);
+			  "queue %u: id %u was used in slot %u with WRITE set, expected it to be clear, "
+			  "since nothing in its list is writable", q->qi, u->id, u->idx);
 }
 
 static void entry_used(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_watch_used *u)

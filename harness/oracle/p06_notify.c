@@ -223,8 +223,8 @@ static void accuse_spurious(struct kc_oracle *o, struct kc_watch_queue *q)
 	s->told_spurious = true;
 	q->layout->say_call_wish(s->wish, q, wish, sizeof(wish));
 	kc_accuse(o, kc_rule_clause(rule, q->layout),
-		  "queue %u: call %llu came with %llu used, the last at %s %u, expected none while %s does "
-		  "not ask for one", q->qi, (unsigned long long)q->calls, (unsigned long long)q->used,
+		  "queue %u: call %llu came with %llu used, the last at %s %u, expected none while "
+		  "%s does not ask for one", q->qi, (unsigned long long)q->calls, (unsigned long long)q->used,
 		  q->layout->used_name, last_used(q), wish);
 }
 
@@ -255,8 +255,8 @@ static void check_missing(struct kc_oracle *o, struct kc_watch_queue *q)
 	q->layout->say_call_wish(s->wish, q, wish, sizeof(wish));
 	if (!by_wish) {
 		kc_accuse(o, "VIRTIO-LEGACY-DEV-01",
-			  "queue %u: all %llu offered were used, with %s: expected a call in spite of it, as "
-			  "NOTIFY_ON_EMPTY asks, and none came after the %llu before", q->qi,
+			  "queue %u: all %llu offered were used, with %s: expected a call in spite "
+			  "of it, as NOTIFY_ON_EMPTY asks, and none came after the %llu before", q->qi,
 			  (unsigned long long)q->offered, wish, (unsigned long long)q->calls);
 		return;
 	}

@@ -35,12 +35,13 @@ static void check_form(struct kc_oracle *o, struct kc_watch_queue *q, uint32_t b
 		return;
 	if ((base & (KC_EVENT_WRAP - 1u)) >= q->cfg.size)
 		kc_accuse(o, "VU-PL-03",
-			  "queue %u: the base is 0x%08x, expected bits 0 to 14 to name one of %u slots", q->qi,
+			  "queue %u: the base is 0x%08x, expected bits 0 to 14 to name one of %u "
+			  "slots", q->qi,
 			  base, q->cfg.size);
 	else if (base >> 16 != next)
 		kc_accuse(o, "VU-PL-03",
-			  "queue %u: the base is 0x%08x, expected bits 16 to 31 to be 0x%04x: slot and wrap "
-			  "counter of what is used next", q->qi, base, next);
+			  "queue %u: the base is 0x%08x, expected bits 16 to 31 to be 0x%04x: slot "
+			  "and wrap counter of what is used next", q->qi, base, next);
 }
 
 static void queue_stopped(struct kc_oracle *o, struct kc_watch_queue *q, int64_t base)
@@ -64,12 +65,12 @@ static void queue_stopped(struct kc_oracle *o, struct kc_watch_queue *q, int64_t
 	q->layout->say_pos(q, q->offered_pos, to, sizeof(to));
 	if (most)
 		kc_accuse(o, "VU-MSG-GETBASE-01",
-			  "queue %u: stopped with base %s, expected where a chain begins from %s on to %s, "
-			  "where the driver offers next", q->qi, at, from, to);
+			  "queue %u: stopped with base %s, expected where a chain begins from %s "
+			  "on to %s, where the driver offers next", q->qi, at, from, to);
 	else
 		kc_accuse(o, "VU-MSG-GETBASE-01",
-			  "queue %u: stopped with base %s, expected %s, where the driver offers next: all "
-			  "before was used", q->qi, at, to);
+			  "queue %u: stopped with base %s, expected %s, where the driver offers "
+			  "next: all before was used", q->qi, at, to);
 }
 
 static const struct kc_point_clause clauses[] = {

@@ -79,7 +79,7 @@ struct kc_watch_queue {
 	bool adrift;			/* ...and may be right: nothing that comes of it is judged */
 	bool loose;			/* nor what it writes into its ring */
 	bool resting;			/* the device has acknowledged the stop */
-	bool vague;			/* the driver left open where its chains end, or what they are called */
+	bool vague;			/* the driver left open where its chains end */
 	const char *malformed;		/* the ring is not as the rules have it: how, or NULL */
 	const char *broke;		/* ...by what the driver wrote, or another rule of the driver's */
 	bool by_hand;			/* the script wrote descriptors: no buffer has poison */
@@ -199,8 +199,8 @@ uint32_t kc_watch_distance(const struct kc_watch_queue *q, uint32_t from, uint32
 bool kc_watch_asks(const struct kc_watch_queue *q, struct kc_wish w, uint32_t from, uint64_t n);
 /* Does the wish ask for a kick for the last n positions offered? */
 bool kc_watch_asks_last(const struct kc_watch_queue *q, struct kc_wish w, uint64_t n);
-/* A chain like *like (idx, head, pos, slots, bad) was offered and may be used so many times: it goes into the
- * books. NULL: no memory. */
+/* A chain like *like (idx, head, pos, slots, bad) was offered and may be used so many times: it goes
+ * into the books. NULL: no memory. */
 struct kc_watch_chain *kc_watch_offer(struct kc_oracle *o, struct kc_watch_queue *q,
 				      const struct kc_watch_chain *like, uint64_t times);
 /* The chains after serial `since` were published together; the device wished so of kicks before. */

@@ -89,9 +89,10 @@ static void since_when(void **state)
 	dev_flip(b, q->c.avail);
 	kc_oracle_verify_memory(b->o);
 	assert_int_equal(b->n, 3);
-	assert_non_null(strstr(b->message[0], "flags of the available ring of queue 0) were changed by the device "
-			       "since line 12"));
-	assert_non_null(strstr(b->message[1], "head 0 of queue 0) were changed by the device since line 15"));
+	assert_non_null(strstr(b->message[0], "flags of the available ring of queue 0) were "
+			       "changed by the device since line 12"));
+	assert_non_null(strstr(b->message[1], "head 0 of queue 0) were changed by the device since "
+			       "line 15"));
 	assert_non_null(strstr(b->message[2], "since line 12"));
 	b->n = 0;
 	b->trace.step = 20;
@@ -107,7 +108,8 @@ static void the_nearest_buffer_is_named(void **state)
 	drv_request(b, q, 0);
 	drv_request(b, q, 2);
 	flip_and_verify(b, BUF(5) + 32 + 100);
-	accused(b, "VU-MEMACC-01", "no buffer in flight, 100 bytes after the nearest, which is of head 4 of queue 0");
+	accused(b, "VU-MEMACC-01", "no buffer in flight, 100 bytes after the nearest, which is of "
+		"head 4 of queue 0");
 	flip_and_verify(b, BUF(4) - 200);
 	accused(b, "VU-MEMACC-01", "200 bytes before the nearest, which is of head 4 of queue 0");
 }

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Packed rings before the oracle, written by hand: right ones of every shape, and what is wrong with others. */
+/*
+ * Packed rings before the oracle, written by hand: right ones of every shape, and what is wrong with
+ * others.
+ * Modules: harness/oracle/layout_packed.c, harness/oracle/rules.c
+ */
 #include <tests/unit/oracle_bench_packed.h>
 
 /* --- Right ------------------------------------------------------------------------------------ */
@@ -404,7 +408,8 @@ static void an_id_twice(void **state)
 	pk_request(b, q, 1, 4);
 	pk_serve(b, q, 0, 3);
 	pk_use(b, q, 2, 3, 0);
-	accused(b, "VQ-PACKED-USED-01", "slot 2 names id 3, expected one in flight, and this one was used already");
+	accused(b, "VQ-PACKED-USED-01", "slot 2 names id 3, expected one in flight, and this one "
+		"was used already");
 }
 
 static void used_with_nothing_in_flight(void **state)
@@ -456,7 +461,8 @@ static void a_used_descriptor_too_far(void **state, bool stop)
 	kc_oracle_observe(b->o);
 	none(b);
 	end(b, stop);
-	accused(b, "VQ-PACKED-DEV-02", "slot 2 was written with id 3, expected the next used descriptor in slot 0");
+	accused(b, "VQ-PACKED-DEV-02", "slot 2 was written with id 3, expected the next used "
+		"descriptor in slot 0");
 	kc_oracle_verify_memory(b->o);
 	none(b);
 }
@@ -488,8 +494,8 @@ static void marked_wrongly(void **state, uint16_t bits, const char *text, bool s
 
 static void used_is_set_and_avail_is_not(void **state)
 {
-	marked_wrongly(state, KC_PDESC_F_USED, "slot 0 was written with id 3, AVAIL 0 and USED 1, expected both "
-		       "to be 1", false);
+	marked_wrongly(state, KC_PDESC_F_USED, "slot 0 was written with id 3, AVAIL 0 and USED 1, "
+		       "expected both to be 1", false);
 }
 
 static void the_wrap_counter_of_another_lap(void **state)
@@ -607,8 +613,8 @@ static void write_is_clear_and_bytes_are_written(void **state)
 	pk_request(b, q, 0, 3);
 	dev_fill(b, BUF(1) + 5, 0x77, 3);
 	pk_use(b, q, 2, 3, 0);
-	accused(b, "VQ-PACKED-WRITE-01", "id 3 was used in slot 0 with WRITE clear, expected it to be set, since 3 "
-		"of its bytes were written");
+	accused(b, "VQ-PACKED-WRITE-01", "id 3 was used in slot 0 with WRITE clear, expected it to "
+		"be set, since 3 of its bytes were written");
 }
 
 /* Nothing was written, or the same that was there: nothing proves that it should say so. */
@@ -648,7 +654,8 @@ static void write_is_set_and_nothing_is_writable(void **state)
 	pk_output(b, q, 0, 3);
 	pk_store(b, q, 0, 3, 0, WRITE | pk_used_bits(q, 0));
 	kc_oracle_observe(b->o);
-	accused(b, "VQ-PACKED-WRITE-01", "with WRITE set, expected it to be clear, since nothing in its list is");
+	accused(b, "VQ-PACKED-WRITE-01", "with WRITE set, expected it to be clear, since nothing "
+		"in its list is");
 }
 
 /* In order, what is said may be said of the whole batch. */
@@ -696,8 +703,8 @@ static void memory_beside_a_buffer_is_written(void **state)
 
 static void memory_far_from_everything_is_written(void **state)
 {
-	memory(state, BUF(1) + 132, "VU-MEMACC-01", "memory that belongs to no buffer in flight, 100 bytes after "
-	       "the nearest, which is of id 6 of queue 0");
+	memory(state, BUF(1) + 132, "VU-MEMACC-01", "memory that belongs to no buffer in flight, "
+	       "100 bytes after the nearest, which is of id 6 of queue 0");
 }
 
 static void the_driver_area_is_written(void **state)
@@ -809,8 +816,8 @@ static void the_event_in_every_position(struct bench *b, enum shape shape)
 			pk_event(b, q, event, DESC);
 			assert_false(view(b, 0).call_due);
 			use_slots(b, q, n, shape);
-			if (view(b, 0).call_due != (ahead < n) || view(b, 0).calls_due != dues + (ahead < n))
-				fail_msg("%u slots, the event %u ahead: due is %d", n, ahead, view(b, 0).call_due);
+			assert_int_equal(view(b, 0).call_due, ahead < n);
+			assert_int_equal(view(b, 0).calls_due, dues + (ahead < n));
 			if (ahead < n)
 				kc_oracle_called(b->o, 0, 1);
 			kc_oracle_quiet(b->o);
@@ -855,7 +862,8 @@ static void the_event_in_the_smallest_ring(void **state)
 	assert_int_equal(view(b, 0).calls_spurious, 0);
 }
 
-static void a_call_that_is_missing(void **state, uint16_t flags, const char *clause, const char *text, bool stop)
+static void a_call_that_is_missing(void **state, uint16_t flags, const char *clause, const char *text,
+				   bool stop)
 {
 	struct bench *b = *state;
 	struct bench_queue *q = warmed_up(b, 5, 8, WITH_EVENT_IDX);
@@ -869,13 +877,15 @@ static void a_call_that_is_missing(void **state, uint16_t flags, const char *cla
 
 static void missing_enabled(void **state)
 {
-	a_call_that_is_missing(state, ENABLE, "VQ-PACKED-EVT-02", "2 used, the last at slot 4, with the driver area "
-			       "ENABLE: expected a call, and none came after the 1 before", false);
+	a_call_that_is_missing(state, ENABLE, "VQ-PACKED-EVT-02", "2 used, the last at slot 4, "
+			       "with the driver area ENABLE: expected a call, and none came after "
+			       "the 1 before", false);
 }
 
 static void missing_at_the_event(void **state)
 {
-	a_call_that_is_missing(state, DESC, "VQ-PACKED-EVT-03", "with the driver area DESC, slot 0, wrap 1", false);
+	a_call_that_is_missing(state, DESC, "VQ-PACKED-EVT-03", "with the driver area DESC, slot "
+			       "0, wrap 1", false);
 }
 
 static void missing_enabled_at_the_stop(void **state)
@@ -914,8 +924,8 @@ static void spurious(void **state, uint32_t ahead, uint16_t flags, const char *t
 
 static void spurious_when_disabled(void **state)
 {
-	spurious(state, 0, DISABLE, "call 2 came with 2 used, the last at slot 4, expected none while the driver "
-		 "area DISABLE");
+	spurious(state, 0, DISABLE, "call 2 came with 2 used, the last at slot 4, expected none "
+		 "while the driver area DISABLE");
 }
 
 static void spurious_before_the_event(void **state)
@@ -1045,8 +1055,8 @@ static void taken_and_never_used(void **state)
 	pk_request(b, q, 0, 3);
 	kc_oracle_queue_stopping(b->o, 0);
 	kc_oracle_queue_stopped(b->o, 0, pk_base(q, 7, 5));
-	accused(b, "VU-MSG-GETBASE-02", "stopped with base slot 7, wrap 1, expected every chain before it to be "
-		"used, and id 3 (slot 5) is not");
+	accused(b, "VU-MSG-GETBASE-02", "stopped with base slot 7, wrap 1, expected every chain "
+		"before it to be used, and id 3 (slot 5) is not");
 }
 
 static void not_kicked(struct bench *b, uint16_t off_wrap, uint16_t flags, uint32_t lists)
@@ -1067,7 +1077,8 @@ static void asleep_without_a_wish(void **state)
 	not_kicked(b, 0, DISABLE, 1);
 	assert_int_equal(b->n, 2);
 	assert_string_equal(b->clause[0], "VQ-PACKED-EVT-05");
-	assert_non_null(strstr(b->message[0], "id 0 (slot 5) was published while the device area DISABLE"));
+	assert_non_null(strstr(b->message[0], "id 0 (slot 5) was published while the device area "
+			       "DISABLE"));
 	assert_string_equal(b->clause[1], "VQ-PACKED-USED-01");
 }
 
@@ -1138,8 +1149,8 @@ static void a_base_with_lists_unfetched(void **state)
 
 static void a_base_behind_what_was_used(void **state)
 {
-	stopped_with(state, 0x80078006, "VU-MSG-GETBASE-01", "stopped with base slot 6, wrap 1, expected where a "
-		     "chain begins from slot 7, wrap 1 on to slot 2, wrap 0");
+	stopped_with(state, 0x80078006, "VU-MSG-GETBASE-01", "stopped with base slot 6, wrap 1, "
+		     "expected where a chain begins from slot 7, wrap 1 on to slot 2, wrap 0");
 }
 
 static void a_base_inside_a_list(void **state)
@@ -1150,8 +1161,8 @@ static void a_base_inside_a_list(void **state)
 	pk_request_of(b, q, 0, 3, 3);
 	kc_oracle_queue_stopping(b->o, 0);
 	kc_oracle_queue_stopped(b->o, 0, 0x80068007);
-	accused(b, "VU-MSG-GETBASE-01", "base slot 7, wrap 1, expected where a chain begins from slot 6, wrap 1 on "
-		"to slot 1, wrap 0");
+	accused(b, "VU-MSG-GETBASE-01", "base slot 7, wrap 1, expected where a chain begins from "
+		"slot 6, wrap 1 on to slot 1, wrap 0");
 }
 
 static void a_base_beyond_what_is_offered(void **state)
@@ -1225,7 +1236,8 @@ static void completed_after_the_next_start(void **state)
 	q = pk_start(b, 0, 8, 0, 0);
 	pk_request(b, q, 1, 4);
 	pk_use(b, q, 2, 3, 0);
-	accused(b, "VQ-RESET-DEV-01", "slot 0 names id 3, which was in flight when the queue was stopped");
+	accused(b, "VQ-RESET-DEV-01", "slot 0 names id 3, which was in flight when the queue was "
+		"stopped");
 }
 
 /* --- Drivers that break the rules ------------------------------------------------------------- */
@@ -1443,7 +1455,8 @@ static void a_picture(void **state)
 	kc_oracle_picture(b->o, 0, f);
 	fclose(f);
 	assert_non_null(strstr(text, "queue 0: packed, size 5, started"));
-	assert_non_null(strstr(text, "next to offer: slot 2, wrap 0   offered 2   driver area: flags 2, slot 3, wrap 0"));
+	assert_non_null(strstr(text, "next to offer: slot 2, wrap 0   offered 2   driver area: "
+			       "flags 2, slot 3, wrap 0"));
 	assert_non_null(strstr(text, "next to use:   slot 4, wrap 1   used 1   device area: flags 0"));
 	assert_non_null(strstr(text, "in flight: id 9 (slot 4, 16 out, 32 in)"));
 	assert_non_null(strstr(text, "used last: slot 3 id 7 len 32"));
