@@ -121,7 +121,7 @@ static void measure(const struct kc_watch_queue *q, const struct kc_watch_chain 
 		bool after = gpa >= end;
 		uint64_t bytes = after ? gpa - end : at - gpa;
 
-		if (n->c && bytes >= n->bytes)
+		if (in_own_ring(q, &c->spans[i]) || (n->c && bytes >= n->bytes))
 			continue;
 		*n = (struct nearest){ q, c, bytes, after };
 	}

@@ -40,28 +40,37 @@ static void check(struct bench *b, uint64_t gpa, enum kc_at at, const char *text
 		assert_ptr_equal(p.q, b->o->q[0]);
 }
 
+/* So many bytes off head's buffer, which nothing else is as near to. */
+static void check_nowhere(struct bench *b, uint64_t gpa, uint64_t bytes, const char *side, unsigned head)
+{
+	char text[160];
+
+	snprintf(text, sizeof(text), NOWHERE ", %llu bytes %s the nearest, which is of head %u of queue 0",
+		 (unsigned long long)bytes, side, head);
+	check(b, gpa, KC_AT_OTHER, text);
+}
+
 static void parts_of_a_ring(void **state)
 {
 	static const struct { uint64_t gpa; enum kc_at at; const char *text; } rows[] = {
 		{ DESC, KC_AT_DESC, "descriptor 0 in the descriptor table of queue 0" },
 		{ DESC + 127, KC_AT_DESC, "descriptor 7 in the descriptor table of queue 0" },
-		{ DESC + 128, KC_AT_OTHER, NOWHERE },
-		{ DESC - 1, KC_AT_OTHER, NOWHERE },
 		{ AVAIL + 1, KC_AT_AVAIL, "flags of the available ring of queue 0" },
 		{ AVAIL + 2, KC_AT_AVAIL, "idx of the available ring of queue 0" },
 		{ AVAIL + 4, KC_AT_AVAIL, "a slot of the available ring of queue 0" },
 		{ AVAIL + 19, KC_AT_AVAIL, "a slot of the available ring of queue 0" },
 		{ AVAIL + 20, KC_AT_AVAIL, "used_event of the available ring of queue 0" },
-		{ AVAIL + 22, KC_AT_OTHER, NOWHERE },
 		{ USED, KC_AT_USED, "the used ring of queue 0" },
 		{ USED + 69, KC_AT_USED, "the used ring of queue 0" },
 		{ USED + 70, KC_AT_USED_END, "the 16 bytes after the used ring of queue 0" },
 		{ USED + 85, KC_AT_USED_END, "the 16 bytes after the used ring of queue 0" },
-		{ USED + 86, KC_AT_OTHER, NOWHERE },
 	};
+	static const uint64_t beside[] = { DESC - 1, DESC + 128, AVAIL - 1, AVAIL + 22, USED - 1, USED + 86 };
 	struct bench *b = *state;
 
 	bench(b);
+	for (unsigned i = 0; i < sizeof(beside) / sizeof(beside[0]); i++)	/* a ring is no buffer */
+		check_nowhere(b, beside[i], BUF(0) - beside[i], "before", 0);
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		check(b, rows[i].gpa, rows[i].at, rows[i].text);
 	kc_oracle_queue_stopped(b->o, 0, 3);
@@ -77,14 +86,16 @@ static void buffers_and_their_guards(void **state)
 	check(b, BUF(0) + 15, KC_AT_READABLE, "a readable buffer of head 0 of queue 0");
 	check(b, BUF(0) + 16, KC_AT_GUARD, "the guard after a buffer of head 0 of queue 0");
 	check(b, BUF(0) + 31, KC_AT_GUARD, "the guard after a buffer of head 0 of queue 0");
-	check(b, BUF(0) + 32, KC_AT_OTHER, NOWHERE);
+	check_nowhere(b, BUF(0) + 32, 16, "after", 0);
+	check_nowhere(b, BUF(0) + 16 + 504, 504, "after", 0);	/* half way to the next */
+	check_nowhere(b, BUF(0) + 16 + 505, 503, "before", 0);
 	check(b, BUF(1) - 1, KC_AT_GUARD, "the guard before a buffer of head 0 of queue 0");
 	check(b, BUF(1) - 16, KC_AT_GUARD, "the guard before a buffer of head 0 of queue 0");
-	check(b, BUF(1) - 17, KC_AT_OTHER, NOWHERE);
+	check_nowhere(b, BUF(1) - 17, 17, "before", 0);
 	check(b, TABLE(1) + 15, KC_AT_TABLE, "an indirect table of head 4 of queue 0");
 	check(b, BUF(9) + 32, KC_AT_GUARD, "the guard after a buffer of head 4 of queue 0");
-	check(b, 0x30000, KC_AT_OTHER, NOWHERE);
-	check(b, UINT64_MAX, KC_AT_OTHER, NOWHERE);
+	check_nowhere(b, 0x30000, BUF(0) - 0x30000, "before", 0);
+	check_nowhere(b, UINT64_MAX, UINT64_MAX - (TABLE(1) + 16), "after", 4);
 }
 
 static void what_lies_there_comes_before_what_is_beside_it(void **state)
@@ -109,7 +120,12 @@ static void buffers_that_were_used(void **state)
 	dev_serve(b, bench(b), 0);
 	check(b, BUF(1), KC_AT_RETURNED, "a buffer that was used already, of head 0 of queue 0");
 	kc_oracle_reaped(b->o, 0, 0);
-	check(b, BUF(1), KC_AT_OTHER, NOWHERE);
+	check_nowhere(b, BUF(1), BUF(9) - BUF(1), "before", 4);
+	dev_use(b, &b->q[0], 7, 0);
+	dev_use(b, &b->q[0], 4, 0);
+	kc_oracle_reaped(b->o, 0, 7);
+	kc_oracle_reaped(b->o, 0, 4);
+	check(b, BUF(1), KC_AT_OTHER, NOWHERE);		/* there is none at all */
 }
 
 static void buffers_of_a_stopped_queue(void **state)
