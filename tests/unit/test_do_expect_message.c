@@ -97,21 +97,21 @@ static void test_bits_of_a_reply(void **state)
 	struct play p = { .device = "blk" };
 
 	(void)state;
-	passes(&p, OFFER "expect reply has event_idx, reply lacks packed, reply lacks bit 34\n"
-	       "expect reply has flush only with version_1, reply has packed only with in_order\n"
+	passes(&p, OFFER "expect reply has event_idx, reply lacks sr_iov, reply lacks bit 36\n"
+	       "expect reply has flush only with version_1, reply has sr_iov only with zoned\n"
 	       "message GET_PROTOCOL_FEATURES\nexpect reply, reply has CONFIG, reply lacks "
 	       "SHMEM\n");
-	fails(&p, OFFER "expect reply has packed\n", CLAUSE, 5,
-	      "expected feature packed offered, actual 0x");
+	fails(&p, OFFER "expect reply has sr_iov\n", CLAUSE, 5,
+	      "expected feature sr_iov offered, actual 0x");
 	fails(&p, OFFER "expect reply lacks event_idx\n", CLAUSE, 5,
 	      "expected feature event_idx not offered");
 	fails(&p, OFFER "expect reply lacks bit 32\n", CLAUSE, 5, "expected bit 32 not offered");
-	fails(&p, OFFER "expect reply has event_idx only with packed\n", CLAUSE, 5,
-	      "expected event_idx offered only with packed");
+	fails(&p, OFFER "expect reply has event_idx only with sr_iov\n", CLAUSE, 5,
+	      "expected event_idx offered only with sr_iov");
 	errs(&p, OFFER "expect reply has foo\n", "5:8: unknown feature 'foo'");
 	errs(&p, OFFER "expect reply lacks foo\n", "5:8: unknown feature 'foo'");
-	errs(&p, OFFER "expect reply has foo only with packed\n", "5:8: unknown feature 'foo'");
-	errs(&p, OFFER "expect reply has packed only with foo\n", "5:8: unknown feature 'foo'");
+	errs(&p, OFFER "expect reply has foo only with sr_iov\n", "5:8: unknown feature 'foo'");
+	errs(&p, OFFER "expect reply has sr_iov only with foo\n", "5:8: unknown feature 'foo'");
 }
 
 static void test_bytes_of_a_configuration(void **state)

@@ -58,8 +58,8 @@ static void test_connect_and_negotiate(void **state)
 	line_says(4, "SET_FEATURES {u64 0x150000000}");
 	passes(&p, "session manual\nvmm connect, negotiate without indirect\n" QUEUE SERVED);
 	line_says(4, "SET_FEATURES {u64 0x160000000}");
-	skips(&p, "session manual\nvmm connect, negotiate only packed\n",
-	      "needs feature packed, which is not offered");
+	skips(&p, "session manual\nvmm connect, negotiate only sr_iov\n",
+	      "needs feature sr_iov, which is not offered");
 	errs(&p, "session manual\nvmm connect, negotiate only foo\n",
 	     "4:14: unknown feature 'foo'");
 	errs(&p, "session manual\nvmm connect, negotiate all\n",

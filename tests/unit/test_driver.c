@@ -70,7 +70,8 @@ static void whole_life(void **state)
 	(void)state;
 	assert_int_equal(kc_driver_init_device(&vmm, ~0ull, &kc_port_blk, &err), KC_OUT_OK);
 	check_writes("\x01\x03\x0b", 3);
-	assert_true(fake.features_seen == (V1 | BIT(28) | BIT(29) | BIT(9) | BIT(11)));
+	assert_true(fake.features_seen ==
+		    (V1 | BIT(24) | BIT(28) | BIT(29) | BIT(9) | BIT(11)));
 	assert_int_equal(kc_driver_ok(&vmm), KC_OUT_OK);
 	assert_int_equal(vmm.status, 0x0f);
 	/* Again: bits cannot be taken back, so it starts with a reset. */
@@ -93,8 +94,10 @@ static void selection(void **state)
 	assert_true(kc_driver_select(0, ~0ull, blk) == 0);
 	assert_true(kc_driver_select(~0ull, 0, blk) == 0);
 	assert_true(kc_driver_select(~0ull, ~0ull, blk) == kc_driver_understood(blk));
-	assert_true(kc_driver_select(~0ull, ~0ull, NULL) == (V1 | BIT(28) | BIT(29)));
-	assert_false(kc_driver_understood(blk) & (BIT(30) | BIT(33) | BIT(34) | BIT(35)));
+	assert_true(kc_driver_select(~0ull, ~0ull, NULL) ==
+		    (V1 | BIT(24) | BIT(27) | BIT(28) | BIT(29) | BIT(34) | BIT(35) | BIT(38) | BIT(40)));
+	assert_false(kc_driver_understood(blk) & (BIT(26) | BIT(30) | BIT(33) | BIT(36) | BIT(37) |
+						  BIT(39) | BIT(41) | BIT(63)));
 	/* CONFIG_WCE may be taken without FLUSH: the cache is write-through then */
 	assert_true(kc_driver_select(BIT(9) | BIT(11), BIT(11), blk) == BIT(11));
 	assert_true(kc_driver_select(BIT(9) | BIT(11), ~0ull, blk) == (BIT(9) | BIT(11)));

@@ -61,7 +61,7 @@ static void test_what_is_missing_is_named(void **state)
 	needs(&p, "ro", "needs feature ro, which is not offered");
 	needs(&p, "SHMEM", "needs protocol feature SHMEM");
 	needs(&p, "no-STATUS", "needs a back-end without protocol feature STATUS");
-	needs(&p, "event_idx, packed, SHMEM", "needs feature packed, which is not offered");
+	needs(&p, "event_idx, sr_iov, SHMEM", "needs feature sr_iov, which is not offered");
 	p.ref.pf_off = KC_BIT(KC_PF_CONFIG);
 	needs(&p, "config", "needs protocol feature CONFIG");
 	p.ref = (struct kc_ref_config){ .read_only = true };
@@ -88,11 +88,11 @@ static void test_a_skip_comes_before_the_device_is_touched(void **state)
 	struct play p = { 0 };
 
 	(void)state;
-	needs(&p, "packed", "needs feature packed, which is not offered");
+	needs(&p, "sr_iov", "needs feature sr_iov, which is not offered");
 	assert_int_equal(times(trace, "SET_FEATURES"), 0);
 	assert_int_equal(times(trace, "SET_OWNER"), 2);		/* and its ack */
-	skips(&p, "needs packed\nsession manual\nvmm settle\nvmm connect\nvmm negotiate\n",
-	      "needs feature packed");
+	skips(&p, "needs sr_iov\nsession manual\nvmm settle\nvmm connect\nvmm negotiate\n",
+	      "needs feature sr_iov");
 }
 
 static void test_unknown_words_have_their_place(void **state)
