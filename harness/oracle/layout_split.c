@@ -241,25 +241,27 @@ static uint16_t take_used(struct kc_oracle *o, struct kc_watch_queue *q, uint16_
 	return (uint16_t)(batch + 1);
 }
 
-/* The driver wrote used->idx; the device goes on from its own count, or from what it finds. */
-static uint16_t after_scribble(struct kc_watch_queue *q, uint16_t idx)
+/* The driver wrote used->idx; the device goes on from its own count, or from what it finds. Which of the
+ * two shows when the books know what there was to use. */
+static uint16_t after_scribble(struct kc_watch_queue *q, uint16_t idx, enum kc_reading how)
 {
-	uint16_t n = (uint16_t)(idx - q->used_pos);
+	uint16_t n = (uint16_t)(idx - q->used_pos), found = (uint16_t)(idx - q->scribble);
 
 	if (idx == q->scribble)
 		return 0;
-	if (n > q->outstanding && (uint16_t)(idx - q->scribble) <= q->outstanding) {
-		q->used_pos = q->scribble;
-		n = (uint16_t)(idx - q->used_pos);
-	}
+	if (n > q->outstanding && found > q->outstanding && how != KC_READ_ALL)
+		return n;
 	q->scribbled = false;
-	return n;
+	if (n <= q->outstanding || found > q->outstanding)
+		return n;
+	q->used_pos = q->scribble;
+	return found;
 }
 
 static void read_used(struct kc_oracle *o, struct kc_watch_queue *q, enum kc_reading how)
 {
 	uint16_t idx = kc_ring_load16(q->device_host + KC_USED_IDX, __ATOMIC_ACQUIRE);	/* (B) */
-	uint16_t n = q->scribbled ? after_scribble(q, idx) : (uint16_t)(idx - q->used_pos);
+	uint16_t n = q->scribbled ? after_scribble(q, idx, how) : (uint16_t)(idx - q->used_pos);
 	uint16_t took, done = 0;
 	uint64_t most;
 

@@ -706,6 +706,29 @@ static void a_device_quicker_than_the_books(void **state)
 	assert_false(view(b, 0).malformed);
 }
 
+/* The same on a ring whose used idx the driver has written, and the device goes on from there. */
+static void a_quick_device_goes_on_from_a_scribble(void **state)
+{
+	struct bench *b = *state;
+	struct bench_queue *q = start(b, 0, 8, 0, 0);
+	uint64_t idx = q->c.avail + KC_AVAIL_IDX;
+	uint16_t le;
+
+	drv_request(b, q, 0);
+	dev_serve(b, q, 0);
+	drv_write16(b, q->c.used + KC_USED_IDX, 7);
+	drv_add(b, q, drv_chain(b, q, 1));
+	le = htole16(q->avail_idx);
+	memcpy(kc_mem_host(&b->mem, idx, sizeof(le)), &le, sizeof(le));
+	dev_fill(b, BUF(3), 0x77, 32);
+	dev_entry(b, q, 7, 2, 32);
+	dev_used_idx(b, q, 8);
+	kc_oracle_guest_wrote(b->o, idx, &le, sizeof(le));
+	kc_oracle_published(b->o, 0);
+	none(b);
+	assert_int_equal(view(b, 0).used, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -747,6 +770,7 @@ int main(void)
 		SIM(an_index_jump),
 		SIM(an_index_going_back_is_a_jump),
 		RUN(the_driver_writes_used_idx),
+		RUN(a_quick_device_goes_on_from_a_scribble),
 		cmocka_unit_test(a_full_ring_of_32768),
 	};
 
