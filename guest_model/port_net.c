@@ -527,6 +527,12 @@ static const char *net_code_name(int code)
 	return code >= 0 && code <= VIRTIO_NET_ERR ? names[code] : "unknown";
 }
 
+static const char *const clauses[] = {
+	"NET-RX-DEV-01", "NET-RX-DEV-02", "NET-RX-DEV-03", "NET-RX-DEV-04", "NET-RX-DEV-05",
+	"NET-RX-DEV-06", "NET-RX-DEV-07", "NET-RX-DEV-08", "NET-RX-DEV-09", "NET-RX-DEV-10",
+	"NET-CONF-DEV-05", "NET-CTRL-01", NULL
+};
+
 const struct kc_port_ops kc_port_net = {
 	.device = "net",
 	.virtio_id = VIRTIO_ID_NET,
@@ -540,6 +546,7 @@ const struct kc_port_ops kc_port_net = {
 	.config_len = KC_NET_CONFIG_BYTES,
 	.payload_clause = "NET-HDR-01",
 	.len_clause = "NET-RX-DEV-16",
+	.clauses = clauses,
 	.refusal_clause = "",
 	.open = net_open,
 	.close = net_close,

@@ -102,13 +102,19 @@ static int add_points(struct kc_tally *t, const char *id)
 	return 0;
 }
 
+static bool port_accuses(const struct kc_port_ops *ops, const char *id)
+{
+	bool found = !strcmp(ops->payload_clause, id) || !strcmp(ops->len_clause, id);
+
+	for (unsigned i = 0; ops->clauses && ops->clauses[i]; i++)
+		found |= !strcmp(ops->clauses[i], id);
+	return found;
+}
+
 static int add_ports(struct kc_tally *t, const char *id)
 {
 	for (unsigned i = 0; kc_ports[i]; i++) {
-		const struct kc_port_ops *ops = kc_ports[i];
-
-		if ((!strcmp(ops->payload_clause, id) || !strcmp(ops->len_clause, id)) &&
-		    add(t, "port:", ops->device, KC_IN_BOTH))
+		if (port_accuses(kc_ports[i], id) && add(t, "port:", kc_ports[i]->device, KC_IN_BOTH))
 			return -ENOMEM;
 	}
 	return 0;

@@ -7,3 +7,6 @@ data      loop
 chain-max 256
 jobs      1
 quirk     busy-poll a poll-mode driver: one core is always busy
+quirk     no-reset device status 0 is taken note of, and rings go on as before
+quirk     rings-together no ring is served before virtqueues 0 and 1 are both set up; stopping one stops all
+known     dpdk-testpmd.known

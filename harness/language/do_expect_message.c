@@ -138,15 +138,19 @@ KC_VERB(expect_reply_lacks_bit)
 
 KC_VERB(expect_reply_has_only_with)
 {
-	int bit = kc_feature_by_name(w->cfg.port->device, s->args[0].word);
-	int other = kc_feature_by_name(w->cfg.port->device, s->args[1].word);
-	uint64_t offer = w->last_reply.u64;
+	uint64_t offer = w->last_reply.u64, others = 0;
+	int bit[3];
 
-	if (bit < 0 || other < 0)
-		return kc_world_script_error(w, "unknown feature '%s'", s->args[bit < 0 ? 0 : 1].word);
-	if (offer & KC_BIT(bit) && !(offer & KC_BIT(other)))
-		kc_world_violate(w, "", "expected %s offered only with %s, actual 0x%llx", s->args[0].word,
-				 s->args[1].word, (unsigned long long)offer);
+	for (unsigned i = 0; i < 3 && s->args[i].word; i++) {
+		bit[i] = kc_feature_by_name(w->cfg.port->device, s->args[i].word);
+		if (bit[i] < 0)
+			return kc_world_script_error(w, "unknown feature '%s'", s->args[i].word);
+		others |= i ? KC_BIT(bit[i]) : 0;
+	}
+	if (offer & KC_BIT(bit[0]) && !(offer & others))
+		kc_world_violate(w, "", "expected %s offered only with %s%s%s, actual 0x%llx", s->args[0].word,
+				 s->args[1].word, s->args[2].word ? " or " : "",
+				 s->args[2].word ? s->args[2].word : "", (unsigned long long)offer);
 	return 0;
 }
 

@@ -297,6 +297,9 @@ uint64_t kc_world_ring_index(struct kc_world *w, uint64_t n)
 {
 	int qi = n < KC_QUEUES_MAX ? kc_world_virtqueue(w, (unsigned)n) : -1;
 
+	/* Beyond what GET_QUEUE_NUM says, whichever it counts. */
+	if (!w->script->device && w->cfg.port->virtqueue && w->vmm.queues_max && n == w->vmm.queues_max)
+		return w->cfg.port->virtqueue((unsigned)n);
 	return qi >= 0 && qi < KC_QUEUES_MAX && w->q[qi].made ? (uint64_t)qi : n;
 }
 

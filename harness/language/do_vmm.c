@@ -262,6 +262,9 @@ KC_VERB(resend_addr)
 KC_VERB(reset)
 {
 	(void)s;
+	for (unsigned qi = 0; w->cfg.no_reset && qi < KC_QUEUES_MAX; qi++)
+		if (w->vmm.q[qi].started && kc_world_stop_queue(w, qi, NULL))
+			return -1;
 	if (done(w, kc_vmm_set_status(&w->vmm, 0), "device reset"))
 		return -1;
 	kc_world_observe(w);

@@ -50,6 +50,8 @@ static const char *need_reset(struct kc_world *w)
 {
 	uint64_t either = KC_BIT(KC_PF_STATUS) | KC_BIT(KC_PF_RESET_DEVICE);
 
+	if (w->cfg.no_reset)
+		return "a back-end that a device status of 0 resets";
 	return w->vmm.pf_offered & either ? NULL : "protocol feature STATUS or RESET_DEVICE";
 }
 
@@ -76,6 +78,19 @@ static const char *need_in_flight(struct kc_world *w)
 static const char *need_throttle(struct kc_world *w)
 {
 	return w->cfg.can_throttle ? NULL : "a back-end that kickcall can slow down: the reference";
+}
+
+static const char *need_rings_apart(struct kc_world *w)
+{
+	return w->cfg.rings_together ? "a back-end whose rings run each by itself" : NULL;
+}
+
+/* For some GET_QUEUE_NUM counts pairs, and there may be one queue more that controls the device. */
+static const char *need_spare_index(struct kc_world *w)
+{
+	uint64_t rings = w->cfg.port->virtqueue ? 2 * w->vmm.queues_max + 1 : w->vmm.queues_max;
+
+	return rings < KC_VU_RING_MASK ? NULL : "an index in 8 bits that is no ring's";
 }
 
 static const char *need_data_loop(struct kc_world *w)
@@ -113,6 +128,8 @@ static const struct {
 	{ "in-flight", need_in_flight },
 	{ "long", need_nothing },		/* takes minutes: only when asked for by name */
 	{ "throttle", need_throttle },		/* 1000 requests a second at most */
+	{ "rings-apart", need_rings_apart },
+	{ "spare-index", need_spare_index },
 	{ "data-loop", need_data_loop },
 	{ "control", need_control },
 };

@@ -135,6 +135,8 @@ const struct kc_verb kc_verbs[] = {
 	{ E, "reply data[<n>] = <n>", kc_do_expect_reply_data, "a byte of the configuration in the reply" },
 	{ E, "reply as before", kc_do_expect_reply_as_before, "the same as the last reply to that message" },
 	{ E, "reply lacks bit <n>", kc_do_expect_reply_lacks_bit, "the u64 does not have it" },
+	{ E, "reply has <w> only with <w> or <w>", kc_do_expect_reply_has_only_with,
+	  "the u64 does not have the first feature without one of the others" },
 	{ E, "reply has <w> only with <w>", kc_do_expect_reply_has_only_with,
 	  "the u64 does not have the first feature without the second" },
 	{ E, "reply has <w>", kc_do_expect_reply_has, "the u64 has this feature bit" },

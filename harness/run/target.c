@@ -194,6 +194,8 @@ void kc_target_world(const struct kc_target *t, struct kc_world_config *cfg)
 	cfg->ring_max = p->ring_max;
 	cfg->chain_max = p->chain_max;
 	cfg->never_polls = kc_profile_quirk(p, "never-polls");
+	cfg->no_reset = kc_profile_quirk(p, "no-reset");
+	cfg->rings_together = kc_profile_quirk(p, "rings-together");
 	cfg->quick = kc_profile_quirk(p, "quick");
 }
 

@@ -45,6 +45,8 @@ struct kc_world_config {
 	bool spins_told;		/* it spins, and that has been said often enough */
 	bool never_polls;		/* it serves a ring on kicks only */
 	bool can_throttle;		/* it is slow where the script's header needs that */
+	bool no_reset;			/* status 0 resets nothing */
+	bool rings_together;		/* a ring runs only while others do */
 	bool quick;			/* whether a request is in flight a moment later is luck */
 	uint32_t ring_max, chain_max;	/* 0: not known */
 	FILE *trace_file;		/* or NULL */

@@ -130,7 +130,7 @@ class Scenario:
                 rest = re.sub(r"\s*\[[A-Z][^\]]*\]", "", rest)
                 rest = re.sub(r"^queue \S+\s+", "", rest)
             elif subject == "driver":
-                rest = re.sub(r"^\d+\s+(?!requests|[+-])", "", rest)
+                rest = re.sub(r"^(?:\d+|control)\s+(?!requests|[+-])", "", rest)
             for action in rest.split(","):
                 yield subject, " ".join(action.split())
 
