@@ -199,7 +199,7 @@ def test_each_is_named_by_a_claim_of_its_own(scenarios):
 
 # --- The language -----------------------------------------------------------------------------------
 
-ONE_NUMBER = r"(?:\d\w*|[a-z]+_[a-z_]+|max|combinations|\$\w+)"
+ONE_NUMBER = r"(?:\d\w*|[a-z]+_[a-z_]+|max|combinations|control|\$\w+)"
 NUMBER = rf"\s*-?\s*{ONE_NUMBER}(?:\s*[+-]\s*{ONE_NUMBER})?\s*"
 
 

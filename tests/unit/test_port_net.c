@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The net port: queues, frames, what a receive buffer may hold, and commands. The device is played byte
- * by byte, from the text. */
+/*
+ * Modules: guest_model/port_net.c, guest_model/port_net_ctrl.c, guest_model/port_net_rx.c
+ *
+ * The net port: queues, frames, what a receive buffer may hold, and commands. The device is played byte
+ * by byte, from the text.
+ */
 #include "guest_fixture.h"
 #include <errno.h>
 #include <linux/virtio_config.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Modules: backend/reference/ref_loopback.c, backend/reference/ref_ring.c,
- *          backend/reference/ref_split.c
+ * Modules: backend/reference/ref_chain.c, backend/reference/ref_loopback.c,
+ *          backend/reference/ref_ring.c, backend/reference/ref_split.c
  *
  * The reference back-end's split ring, driven by a pen that keeps no rule, on the loopback device:
  * what it copies and reports, when it calls and asks for kicks, and that no malformed ring does
