@@ -92,7 +92,8 @@ struct kc_port_ops {
 	unsigned config_len;		/* bytes of device configuration it reads; 0 none */
 	struct { uint64_t features; unsigned len; } config_more;	/* so many with one of these */
 	const char *payload_clause;	/* broken when check says KC_PAYLOAD_WRONG */
-	const char *len_clause;		/* broken when used.len is not len_expected */
+	const char *len_clause;		/* broken when used.len is not len_expected... */
+	const char *len_clause_packed;	/* ...in a packed ring; NULL: the same */
 	const char *const *clauses;	/* the others that p->clause may name, NULL-terminated; NULL: none */
 	const char *refusal_clause;	/* broken by KC_PAYLOAD_FAILED that no script expects; "": what the
 					 * scenario says; NULL: payload_clause */

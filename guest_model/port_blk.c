@@ -543,6 +543,7 @@ const struct kc_port_ops kc_port_blk = {
 	.config_more = { BIT(VIRTIO_BLK_F_SECURE_ERASE), ERASE_CONFIG_BYTES },
 	.payload_clause = "BLK-REQ-04",
 	.len_clause = "BLK-REQ-06",
+	.len_clause_packed = "BLK-REQ-06",
 	.open = blk_open,
 	.close = blk_close,
 	.make = blk_make,

@@ -147,6 +147,7 @@ const struct kc_port_ops kc_port_loopback = {
 	.device = "loopback",
 	.payload_clause = "VQ-FRAMING-DEV-01",
 	.len_clause = "VQ-SPLIT-USED-04",
+	.len_clause_packed = "VQ-PACKED-LEN-01",
 	.open = loopback_open,
 	.close = kc_port_free,
 	.make = loopback_make,

@@ -104,7 +104,8 @@ static int add_points(struct kc_tally *t, const char *id)
 
 static bool port_accuses(const struct kc_port_ops *ops, const char *id)
 {
-	bool found = !strcmp(ops->payload_clause, id) || !strcmp(ops->len_clause, id);
+	bool found = !strcmp(ops->payload_clause, id) || !strcmp(ops->len_clause, id) ||
+		(ops->len_clause_packed && !strcmp(ops->len_clause_packed, id));
 
 	for (unsigned i = 0; ops->clauses && ops->clauses[i]; i++)
 		found |= !strcmp(ops->clauses[i], id);
@@ -113,10 +114,9 @@ static bool port_accuses(const struct kc_port_ops *ops, const char *id)
 
 static int add_ports(struct kc_tally *t, const char *id)
 {
-	for (unsigned i = 0; kc_ports[i]; i++) {
+	for (unsigned i = 0; kc_ports[i]; i++)
 		if (port_accuses(kc_ports[i], id) && add(t, "port:", kc_ports[i]->device, KC_IN_BOTH))
 			return -ENOMEM;
-	}
 	return 0;
 }
 

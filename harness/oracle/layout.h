@@ -44,6 +44,7 @@ enum kc_rule {
 	KC_RULE_USED_ID,		/* what is used was in flight, once */
 	KC_RULE_LEN_MAX,		/* len is at most what is writable */
 	KC_RULE_LEN_WRITTEN,		/* len bytes were written, before it was used */
+	KC_RULE_SKIPPED_WRITTEN,	/* ...all of them, where another one's entry speaks for it */
 	KC_RULE_READABLE,		/* readable buffers stay */
 	KC_RULE_TABLE,			/* indirect tables stay */
 	KC_RULE_BESIDE,			/* what lies beside a buffer stays */

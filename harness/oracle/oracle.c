@@ -515,8 +515,9 @@ void kc_oracle_view(const struct kc_oracle *o, unsigned qi, struct kc_oracle_vie
 	};
 }
 
-uint64_t kc_oracle_suspicions(const struct kc_oracle *o, char *first, size_t cap)
+uint64_t kc_oracle_suspicions(const struct kc_oracle *o, const char **clause, char *first, size_t cap)
 {
+	*clause = o->trust.clause;
 	snprintf(first, cap, "%s", o->trust.first);
 	return o->trust.suspicions;
 }

@@ -135,8 +135,8 @@ struct kc_oracle_view {
 };
 void kc_oracle_view(const struct kc_oracle *o, unsigned qi, struct kc_oracle_view *v);
 /* Bytes inside the first used.len that still hold their poison. If > 0 the same scenario must be
- * run with the complementary poison before anyone is accused (VQ-SPLIT-USED-DEV-02). */
-uint64_t kc_oracle_suspicions(const struct kc_oracle *o, char *first, size_t cap);
+ * run with the complementary poison before anyone is accused: of *clause, in these words. */
+uint64_t kc_oracle_suspicions(const struct kc_oracle *o, const char **clause, char *first, size_t cap);
 /* The ring's state as a picture in text, for failure reports. */
 void kc_oracle_picture(const struct kc_oracle *o, unsigned qi, FILE *out);
 

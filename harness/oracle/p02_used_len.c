@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Point 2, used.len: never above the writable bytes of the chain (KC_RULE_LEN_MAX), and the first
- * len of them really written (KC_RULE_LEN_WRITTEN).
+ * len of them really written (KC_RULE_LEN_WRITTEN). In order, one that has no entry of its own counts
+ * as written completely (KC_RULE_SKIPPED_WRITTEN).
  *
  * A byte that still holds what kickcall put there may have been rewritten with the same value, so
  * an untouched byte is a suspicion only: it is counted, and the first one described. The harness
@@ -19,13 +20,21 @@
 static void suspect(struct kc_oracle *o, const struct kc_watch_queue *q,
 		    const struct kc_watch_used *u, uint64_t n, uint64_t first)
 {
-	if (!o->trust.suspicions)
-		snprintf(o->trust.first, sizeof(o->trust.first),
-			 "queue %u: %s %u was used with len %u, "
-			 "expected the first %u writable bytes to be written, and %" PRIu64 " of "
-			 "them, the first at gpa 0x%" PRIx64 ", hold what they held before",
-			 q->qi, q->layout->id_name, u->chain->head, u->len, u->len, n, first);
+	char how[64];
+
 	o->trust.suspicions += n;
+	if (o->trust.clause)
+		return;
+	if (u->skipped)
+		snprintf(how, sizeof(how), "without an entry of its own");
+	else
+		snprintf(how, sizeof(how), "with len %u", u->len);
+	o->trust.clause = kc_rule_clause(u->skipped ? KC_RULE_SKIPPED_WRITTEN : KC_RULE_LEN_WRITTEN,
+					 q->layout);
+	snprintf(o->trust.first, sizeof(o->trust.first),
+		 "queue %u: %s %u was used %s, expected the first %u writable bytes to be written, and "
+		 "%" PRIu64 " of them, the first at gpa 0x%" PRIx64 ", hold what they held before",
+		 q->qi, q->layout->id_name, u->chain->head, how, u->len, n, first);
 }
 
 static void look_for_untouched(struct kc_oracle *o, const struct kc_watch_queue *q,
@@ -102,7 +111,9 @@ static const struct kc_point_clause clauses[] = {
 
 static const struct kc_point_rule rules[] = {
 	{ KC_RULE_LEN_MAX, KC_IN_BOTH },
-	{ KC_RULE_LEN_WRITTEN, KC_IN_BOTH },	/* when both poisons look untouched: harness/run/runner.c */
+	/* When both poisons look untouched: harness/run/runner.c. */
+	{ KC_RULE_LEN_WRITTEN, KC_IN_BOTH },
+	{ KC_RULE_SKIPPED_WRITTEN, KC_IN_BOTH },
 	{ KC_RULES, 0 }
 };
 

@@ -84,6 +84,7 @@ struct kc_lost {
 /* 2 used.len */
 struct kc_trust {
 	uint64_t suspicions;	/* bytes inside used.len that look untouched */
+	const char *clause;	/* of the first */
 	char first[256];
 };
 

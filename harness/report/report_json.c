@@ -51,7 +51,7 @@ static json_t *summary_json(const struct kc_report *rep)
 static json_t *test_json(const struct kc_result *r)
 {
 	static const char *const for_us_only[] = {
-		"detail", "suspicion", "script_error", "unreached",
+		"detail", "suspicion", "suspicion_clause", "script_error", "unreached",
 	};
 	json_t *test = kc_result_to_json(r);
 

@@ -65,6 +65,7 @@ static const struct {
 	{ "detail", offsetof(struct kc_result, detail), false },
 	{ "replay", offsetof(struct kc_result, replay), false },
 	{ "suspicion", offsetof(struct kc_result, suspicion), false },
+	{ "suspicion_clause", offsetof(struct kc_result, suspicion_clause), false },
 };
 #define STRINGS	(sizeof(strings) / sizeof(strings[0]))
 
@@ -135,7 +136,7 @@ fail:
 
 json_t *kc_result_to_json(const struct kc_result *r)
 {
-	return json_pack("{so, so, so, ss, ss, so, so, so, so, so, so, so, sb, sb, sI, so}",
+	return json_pack("{so, so, so, ss, ss, so, so, so, so, so, so, so, so, sb, sb, sI, so}",
 			 "id", lossy_string(r->id), "title", lossy_string(r->title),
 			 "variant", lossy_string(r->variant),
 			 "verdict", kc_verdict_name(r->verdict),
@@ -143,6 +144,7 @@ json_t *kc_result_to_json(const struct kc_result *r)
 			 "reason", lossy_string(r->reason), "message", lossy_string(r->message),
 			 "violations", violations_to_json(r), "detail", lossy_string(r->detail),
 			 "replay", lossy_string(r->replay), "suspicion", lossy_string(r->suspicion),
+			 "suspicion_clause", lossy_string(r->suspicion_clause),
 			 "script_error", r->script_error, "unreached", r->unreached,
 			 "duration_us", (json_int_t)r->duration_us,
 			 "metrics", kc_metrics_pack(&r->metrics));

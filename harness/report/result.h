@@ -53,7 +53,8 @@ struct kc_result {
 	char *message;			/* fail, error: one line */
 	char *detail;			/* fail: ring picture, transcript, last events, stderr; many lines */
 	char *replay;			/* a command line */
-	char *suspicion;		/* bytes that may not have been written: worth a second run */
+	char *suspicion;		/* bytes that may not have been written: worth a second run... */
+	char *suspicion_clause;		/* ...and what it would break */
 	struct kc_violation violations[KC_VIOLATIONS_MAX];
 	unsigned nviolations;
 	bool script_error;		/* verdict error: the script cannot be right */

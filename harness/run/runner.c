@@ -347,12 +347,12 @@ static void unwritten(struct kc_result *res, const struct kc_result *first)
 {
 	struct kc_violation *v = &res->violations[res->nviolations];
 
-	if (!res->suspicion || !first->suspicion || strcmp(res->suspicion, first->suspicion) ||
+	if (!res->suspicion || !res->suspicion_clause || !first->suspicion || strcmp(res->suspicion, first->suspicion) ||
 	    res->nviolations == KC_VIOLATIONS_MAX)
 		return;
 	res->nviolations++;
 	v->level = res->level = KC_LEVEL_MUST;
-	snprintf(v->clause, sizeof(v->clause), "VQ-SPLIT-USED-DEV-02");
+	snprintf(v->clause, sizeof(v->clause), "%s", res->suspicion_clause);
 	snprintf(v->message, sizeof(v->message), "%s, with two different poisons", res->suspicion);
 	res->verdict = KC_FAIL;
 	free(res->message);

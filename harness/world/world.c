@@ -282,6 +282,18 @@ static const char *payload_clause(const struct kc_world *w)
 	return w->port->clause ? w->port->clause : w->port->ops->payload_clause;
 }
 
+static void judge_len(struct kc_world *w, unsigned qi, const struct kc_request *r, const struct kc_used *u)
+{
+	const struct kc_port_ops *ops = w->port->ops;
+	bool packed = w->q[qi].ring.ops->packed && ops->len_clause_packed;
+
+	/* One that another entry stands for says no length: u->len is only what it counts as. */
+	if (u->skipped || r->len_expected == ~0u || u->len == r->len_expected)
+		return;
+	kc_world_violate(w, packed ? ops->len_clause_packed : ops->len_clause,
+			 "%s: expected used.len %u, actual %u", r->what, r->len_expected, u->len);
+}
+
 static void judge_request(struct kc_world *w, unsigned qi, struct kc_request *r, const struct kc_used *u)
 {
 	struct kc_err why = { "" };
@@ -299,25 +311,29 @@ static void judge_request(struct kc_world *w, unsigned qi, struct kc_request *r,
 		refused(w, r, code);
 		return;
 	}
-	if (r->len_expected != ~0u && u->len != r->len_expected)
-		kc_world_violate(w, w->port->ops->len_clause, "%s: expected used.len %u, actual %u",
-				 r->what, r->len_expected, u->len);
+	judge_len(w, qi, r, u);
 }
 
 /* A used entry that the driver's books cannot explain. On a ring written by hand they mean nothing:
  * the oracle judges alone. */
 static void impossible_entry(struct kc_world *w, unsigned qi, int ret, const struct kc_used *u)
 {
+	const struct kc_ring *r = &w->q[qi].ring;
+	bool packed = r->ops->packed;
+
 	if (w->q[qi].raw)
 		return;
 	w->over = ret == -EOVERFLOW;	/* nothing can be taken any more */
-	if (w->over)
-		kc_world_violate(w, "VQ-SPLIT-USED-03", "queue %u: used idx %u is ahead of avail idx %u", qi,
-				 kc_split_used_idx(&w->q[qi].ring.split),
-				 w->q[qi].ring.split.published_idx);
+	if (!w->over)
+		kc_world_violate(w, packed ? "VQ-PACKED-USED-01" : "VQ-SPLIT-USED-02",
+				 "queue %u: the driver cannot make sense of used %s id %u len %u", qi,
+				 packed ? "descriptor" : "entry", u->id, u->len);
+	else if (packed)
+		kc_world_violate(w, "VQ-PACKED-DEV-02", "queue %u: slot %u is used, and the driver has "
+				 "offered nothing there", qi, r->packed.used_pos % r->packed.size);
 	else
-		kc_world_violate(w, "VQ-SPLIT-USED-02", "queue %u: the driver cannot make sense of used entry "
-				 "id %u len %u", qi, u->id, u->len);
+		kc_world_violate(w, "VQ-SPLIT-USED-03", "queue %u: used idx %u is ahead of avail idx %u", qi,
+				 kc_split_used_idx(&r->split), r->split.published_idx);
 }
 
 static bool reap_one(struct kc_world *w, unsigned qi)
@@ -649,10 +665,14 @@ static void teardown(struct kc_world *w)
 
 static void suspicions(struct kc_world *w)
 {
+	const char *clause;
 	char first[256] = "";
 
-	if (kc_oracle_suspicions(w->oracle, first, sizeof(first)) && w->result->verdict < KC_FAIL)
-		w->result->suspicion = strdup(first);
+	if (!kc_oracle_suspicions(w->oracle, &clause, first, sizeof(first)) ||
+	    w->result->verdict >= KC_FAIL)
+		return;
+	w->result->suspicion = strdup(first);
+	w->result->suspicion_clause = strdup(clause);
 }
 
 void kc_world_run(struct kc_script *script, const struct kc_world_config *cfg,

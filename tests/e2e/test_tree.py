@@ -99,8 +99,7 @@ def test_each_point_lists_the_clauses_that_it_accuses_by():
         listed, used = in_lists_and_code(text, "clause", CLAUSE_ID)
         assert used == listed, path.name
         listed, used = in_lists_and_code(text, "rule", r"\bKC_RULE_\w+")
-        # What the runner accuses by, since it takes two runs to know; and what a layout chooses.
-        used |= {"KC_RULE_LEN_WRITTEN"} if path.name == "p02_used_len.c" else set()
+        # What a layout chooses.
         if "call_rule(" in text:
             used |= set(re.findall(r"\bKC_RULE_CALL_\w+", layouts))
         assert used == listed, path.name

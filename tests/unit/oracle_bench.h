@@ -109,6 +109,20 @@ static inline void accused(struct bench *b, const char *clause, const char *text
 	b->n = 0;
 }
 
+/* So many bytes look untouched, under that clause, and the first of them as this says. */
+static inline void suspected(struct bench *b, unsigned n, const char *clause, const char *text)
+{
+	const char *by = NULL;
+	char first[256];
+
+	assert_int_equal(kc_oracle_suspicions(b->o, &by, first, sizeof(first)), n);
+	if (!n)
+		return;
+	assert_string_equal(by, clause);
+	if (!strstr(first, text))
+		fail_msg("\"%s\" is not in %s", text, first);
+}
+
 /* --- The driver ------------------------------------------------------------------------------- */
 
 static inline void drv_write(struct bench *b, uint64_t gpa, const void *buf, size_t len)

@@ -35,6 +35,7 @@ static void fill(struct kc_result *r)
 	r->nclauses = 2;
 	r->message = strdup("1 used entry expected, none came");
 	r->suspicion = strdup("byte 3 still holds its poison");
+	r->suspicion_clause = strdup("VQ-SPLIT-USED-DEV-02");
 	r->detail = strdup("queue 0\n  \xff\x1b[31m stderr\n");
 	r->replay = strdup("build/kickcall run --seed 1 scenarios/split/wrap.kick");
 	strcpy(r->violations[0].clause, "VQ-SPLIT-USED-02");
@@ -72,6 +73,7 @@ static void test_round_trip(void **state)
 	assert_null(b.reason);
 	assert_string_equal(b.message, a.message);
 	assert_string_equal(b.suspicion, "byte 3 still holds its poison");
+	assert_string_equal(b.suspicion_clause, "VQ-SPLIT-USED-DEV-02");
 	assert_string_equal(b.detail, "queue 0\n  ?\x1b[31m stderr\n");
 	assert_string_equal(b.replay, a.replay);
 	assert_int_equal(b.nviolations, 2);

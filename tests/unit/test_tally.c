@@ -159,9 +159,10 @@ static void test_ports_count(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; kc_ports[i]; i++) {
-		const char *ids[] = { kc_ports[i]->payload_clause, kc_ports[i]->len_clause };
+		const char *ids[] = { kc_ports[i]->payload_clause, kc_ports[i]->len_clause,
+				      kc_ports[i]->len_clause_packed };
 
-		for (unsigned k = 0; k < 2; k++) {
+		for (unsigned k = 0; k < 3; k++) {
 			struct kc_tally t;
 			char name[64];
 

@@ -206,6 +206,56 @@ static void test_a_used_idx_beyond_all_bounds_ends_the_scenario(void **state)
 	assert_int_equal(times(trace, "\"step\":6"), 0);
 }
 
+static uint8_t *slot_host(struct kc_world *w, unsigned slot)
+{
+	return kc_mem_host(&w->mem, w->q[0].config.desc + 16 * slot, 16);
+}
+
+static void use_slot(struct kc_world *w, unsigned slot, uint16_t id)
+{
+	uint8_t *p = slot_host(w, slot);
+
+	kc_ring_store16(p + KC_PDESC_ID, id, __ATOMIC_RELAXED);
+	kc_ring_store16(p + KC_PDESC_FLAGS, KC_PDESC_F_AVAIL | KC_PDESC_F_USED, __ATOMIC_RELEASE);
+}
+
+/* The request takes slots 0 and 1. Has it been offered, and nothing been done so far? */
+static bool offered(struct play *p, struct kc_world *w)
+{
+	if (w->trace.step < 4)
+		return false;
+	p->frozen = true;
+	return kc_ring_load16(slot_host(w, 0) + KC_PDESC_FLAGS, __ATOMIC_ACQUIRE) && !p->steps++;
+}
+
+static void an_id_of_nobody(struct play *p, struct kc_world *w)
+{
+	if (offered(p, w))
+		use_slot(w, 0, 77);
+}
+
+static void a_slot_beyond(struct play *p, struct kc_world *w)
+{
+	if (!offered(p, w))
+		return;
+	use_slot(w, 0, kc_ring_load16(slot_host(w, 1) + KC_PDESC_ID, __ATOMIC_RELAXED));
+	use_slot(w, 2, 77);
+}
+
+static void test_what_no_packed_ring_can_say(void **state)
+{
+	struct play p = { .on_step = an_id_of_nobody };
+
+	(void)state;
+	fails(&p, "queue 0 packed size 8\ndriver request, kick\nexpect 1 used\n", "VQ-PACKED-USED-01", 5,
+	      "slot 0 names id 77");
+	p.on_step = a_slot_beyond;
+	play(&p, "queue 0 packed size 8\ndriver request, kick\nexpect 1 used\nexpect 7 used\n");
+	assert_int_equal(times(trace, "slot 2 is used, and the driver has offered nothing there"), 1);
+	assert_int_equal(times(trace, "VQ-SPLIT"), 0);
+	assert_int_equal(times(trace, "\"step\":6"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +272,7 @@ int main(void)
 		cmocka_unit_test(test_dying_of_a_disconnection_is_a_violation),
 		cmocka_unit_test(test_a_refused_request_is_a_violation_where_nobody_claims_it),
 		cmocka_unit_test(test_a_used_idx_beyond_all_bounds_ends_the_scenario),
+		cmocka_unit_test(test_what_no_packed_ring_can_say),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, play_teardown);
