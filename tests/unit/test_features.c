@@ -27,7 +27,7 @@ static void test_names_and_bits_belong_together(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ROWS; i++) {
-		assert_int_equal(kc_feature_by_name(rows[i].name), rows[i].bit);
+		assert_int_equal(kc_feature_by_name("blk", rows[i].name), rows[i].bit);
 		assert_string_equal(kc_feature_name("blk", (unsigned)rows[i].bit), rows[i].name);
 	}
 }
@@ -60,9 +60,9 @@ static void test_no_other_bit_has_a_name(void **state)
 static void test_unknown_names(void **state)
 {
 	(void)state;
-	assert_int_equal(kc_feature_by_name("EVENT_IDX"), -1);
-	assert_int_equal(kc_feature_by_name("event"), -1);
-	assert_int_equal(kc_feature_by_name(""), -1);
+	assert_int_equal(kc_feature_by_name(NULL, "EVENT_IDX"), -1);
+	assert_int_equal(kc_feature_by_name(NULL, "event"), -1);
+	assert_int_equal(kc_feature_by_name(NULL, ""), -1);
 }
 
 int main(void)

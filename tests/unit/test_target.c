@@ -209,7 +209,7 @@ static uint64_t features(const char *needs)
 
 static void a_test_that_needs_a_read_only_disk_gets_one(void **state)
 {
-	uint64_t ro = KC_BIT(kc_feature_by_name("ro"));
+	uint64_t ro = KC_BIT(kc_feature_by_name("blk", "ro"));
 
 	(void)state;
 	assert_int_equal(features("needs ro\n") & ro, ro);
