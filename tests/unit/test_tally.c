@@ -162,7 +162,7 @@ static void test_ports_count(void **state)
 		const char *ids[] = { kc_ports[i]->payload_clause, kc_ports[i]->len_clause,
 				      kc_ports[i]->len_clause_packed };
 
-		for (unsigned k = 0; k < 3; k++) {
+		for (unsigned k = 0; k < 3 && ids[k]; k++) {
 			struct kc_tally t;
 			char name[64];
 

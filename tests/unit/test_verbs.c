@@ -86,7 +86,10 @@ static void test_every_row_does_something_and_says_what(void **state)
 		assert_true(kc_verbs[i].subject < KC_SUBJECTS);
 		assert_true(strlen(kc_verbs[i].doc) > 0);
 		for (unsigned k = 0; k < i; k++)
-			if (kc_verbs[k].run == kc_verbs[i].run)
+			/* one with a tail that may be left out is two rows */
+			if (kc_verbs[k].run == kc_verbs[i].run &&
+			    strncmp(kc_verbs[k].pattern, kc_verbs[i].pattern,
+				    strlen(kc_verbs[i].pattern)))
 				fail_msg("'%s' and '%s' do the same", kc_verbs[k].pattern,
 					kc_verbs[i].pattern);
 	}
