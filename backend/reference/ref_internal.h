@@ -153,8 +153,8 @@ struct kc_ref_format {
 	/* Takes the next chain: 1, 0 there is none, -EPROTO: malformed, *why says how; the ring is
 	 * as before. */
 	int (*fetch)(struct kc_ref_ring *ring, struct kc_ref_chain *chain, const char **why);
-	/* Publishes a batch by one used entry. */
-	void (*complete)(struct kc_ref_ring *ring, const struct kc_ref_batch *b);
+	/* Publishes n batches (at least one), each by one used entry; the driver sees all or none. */
+	void (*complete)(struct kc_ref_ring *ring, const struct kc_ref_batch *b, unsigned n);
 	/* After complete: does the driver want a call? */
 	bool (*call_due)(struct kc_ref_ring *ring);
 	/* Kicks are of no use while we work. */
@@ -189,6 +189,12 @@ struct kc_ref_packed_pos {
 	uint32_t undecided;		/* slots used since the last notification decision */
 };
 
+/* Which chain is fetched next, in either layout. */
+struct kc_ref_next {
+	uint16_t avail_idx;
+	struct kc_ref_packed_place avail;
+};
+
 struct kc_ref_ring {
 	struct kc_ref *ref;
 	unsigned qi;
@@ -214,6 +220,9 @@ struct kc_ref_ring {
 	bool signalled_valid;		/* a notification was decided about since the start */
 	bool no_notify;			/* the driver was asked for no kicks */
 	struct kc_ref_batch held;	/* not told yet; never across a request */
+	uint32_t taken;			/* slots, of the buffers that were taken and not given yet */
+	bool dry;			/* the last take found too few buffers */
+	struct kc_ref_next behind;	/* and those that there were end here */
 };
 
 /* ---- ref_ring.c: the life of a ring ---- */
@@ -230,6 +239,8 @@ bool kc_ref_ring_active(const struct kc_ref_ring *ring);
 /* Starts from its position with the kick (taken; NULL: polled), or refuses: -EINVAL and err. */
 int kc_ref_ring_start(struct kc_ref_ring *ring, struct kc_evfd *kick, struct kc_err *err);
 void kc_ref_ring_stop(struct kc_ref_ring *ring);
+/* What there is in a started ring may be of use now, though it was not before. */
+void kc_ref_ring_look(struct kc_ref_ring *ring);
 void kc_ref_ring_enable(struct kc_ref_ring *ring, bool on);
 /* These take the new eventfd (NULL: none) and work on a live ring, too. */
 void kc_ref_ring_set_kick(struct kc_ref_ring *ring, struct kc_evfd *kick);
@@ -248,6 +259,22 @@ bool kc_ref_ring_due(struct kc_ref_ring *ring);
 void kc_ref_ring_serve(struct kc_ref_ring *ring);
 /* Tells the driver of what was held back (IN_ORDER). */
 void kc_ref_ring_publish(struct kc_ref_ring *ring);
+
+/* Some buffers as one, for what may take more than one of them (a network device's packet). */
+struct kc_ref_taken {
+	struct kc_ref_sg in;		/* the device-writable bytes of all of them */
+	struct kc_ref_batch *v;		/* one each; len is the room in it until they are given */
+	unsigned n, cap;
+};
+
+/* Takes buffers until they have room for so many bytes (at least one), at most max of them. 1:
+ * r->taken has them, and they must be given. Else the ring is as before: 0 there are too few, and it
+ * rests until there are more; -ENOSPC: max of them have not the room, or memory has run out;
+ * -EPROTO: it is broken. */
+int kc_ref_ring_take(struct kc_ref_ring *ring, uint64_t bytes, unsigned max);
+/* Gives back what was taken: one after the other has been filled, with so many bytes in all. The
+ * driver sees all of them or none. */
+void kc_ref_ring_give(struct kc_ref_ring *ring, uint64_t bytes);
 
 /* ---- devices ---- */
 
@@ -276,10 +303,17 @@ struct kc_ref_device {
 	/* Has the device a use for a buffer of ring qi now? A ring that the driver fills for what may
 	 * come (a network device's receive queue) is left alone until something has. NULL: always. */
 	bool (*ready)(struct kc_ref *r, unsigned qi);
+	/* Hands one thing over to a ring that the driver fills for what may come, by kc_ref_ring_take;
+	 * false: ring qi is none of these, its requests are processed. NULL: none is. */
+	bool (*supply)(struct kc_ref *r, unsigned qi);
+	/* Is a request of ring qi to be taken and forgotten while the ring is disabled (VU-RING-STATE-03)?
+	 * NULL, or false: it waits until the ring is enabled. */
+	bool (*discards)(struct kc_ref *r, unsigned qi);
 };
 
 extern const struct kc_ref_device kc_ref_blk;
 extern const struct kc_ref_device kc_ref_loopback;
+extern const struct kc_ref_device kc_ref_net;
 
 /* ---- ref.c ---- */
 
@@ -306,6 +340,7 @@ struct kc_ref {
 	int64_t wake_ns;		/* that, while there is work which waits for it; else 0 */
 
 	struct kc_ref_chain chain;	/* the one being processed */
+	struct kc_ref_taken taken;	/* the buffers being filled */
 };
 
 static inline bool kc_ref_has(const struct kc_ref *r, unsigned feature)

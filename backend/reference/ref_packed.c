@@ -148,7 +148,7 @@ static const char *walk_list(const struct kc_ref_ring *ring, struct kc_ref_walk 
 	struct kc_pdesc d;
 
 	do {
-		if (chain->slots + ring->held.slots == ring->size)
+		if (chain->slots + ring->held.slots + ring->taken == ring->size)
 			return "more descriptors are available than the ring has, or a list loops";
 		d = read_desc(ring, p->slot);
 		if (!made_available(d.flags, p->wrap))
@@ -194,9 +194,9 @@ static int packed_fetch(struct kc_ref_ring *ring, struct kc_ref_chain *chain, co
 
 /* One used descriptor at the place of the first one, whatever the batch has (VQ-PACKED-POLL-02,
  * VQ-PACKED-INORDER-01); the others keep what the driver wrote. */
-static void packed_complete(struct kc_ref_ring *ring, const struct kc_ref_batch *b)
+static void complete_one(struct kc_ref_ring *ring, const struct kc_ref_packed_place *p,
+			 const struct kc_ref_batch *b)
 {
-	struct kc_ref_packed_place *p = &ring->packed.used;
 	uint8_t *d = desc_at(ring, p->slot);
 	uint16_t flags = (p->wrap ? KC_PDESC_F_AVAIL | KC_PDESC_F_USED : 0) |
 			 (b->len ? VRING_DESC_F_WRITE : 0);	/* VQ-PACKED-WRITE-01 */
@@ -205,8 +205,21 @@ static void packed_complete(struct kc_ref_ring *ring, const struct kc_ref_batch 
 	kc_ring_store16(d + KC_PDESC_ID, b->id, __ATOMIC_RELAXED);
 	/* (B): the data, len and id are visible before the flags that cover them. */
 	kc_ring_store16(d + KC_PDESC_FLAGS, flags, __ATOMIC_RELEASE);
-	move_on(p, b->slots, ring->size);
-	ring->packed.undecided += b->slots;
+}
+
+/* A driver reads used descriptors in ring order, so whatever lies behind the first one is not seen
+ * before the first one is: that is written last (VQ-PACKED-MULTIBUF-01). */
+static void packed_complete(struct kc_ref_ring *ring, const struct kc_ref_batch *b, unsigned n)
+{
+	struct kc_ref_packed_place first = ring->packed.used, *p = &ring->packed.used;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (i)
+			complete_one(ring, p, &b[i]);
+		move_on(p, b[i].slots, ring->size);
+		ring->packed.undecided += b[i].slots;
+	}
+	complete_one(ring, &first, &b[0]);
 }
 
 /* Is the descriptor that the driver waits for among the n before the used place? Slots are counted

@@ -17,6 +17,11 @@
  * is published before the ring rests or breaks, and before any request is carried out, so nothing
  * else has to know of it.
  *
+ * A device may have something for the driver instead of an answer (a network device's packet), and
+ * may need several buffers for it. They are taken one by one and given together. If there are too few,
+ * the place in the ring goes back to where it was, as if they had not been taken; but the ring
+ * rests at the place behind them, since it is one more buffer that it waits for.
+ *
  * The layout is chosen at the start and kept until the stop, whatever SET_FEATURES says meanwhile.
  *
  * A ring error is told by the error eventfd, and the ring is left alone until it is stopped and
@@ -24,6 +29,7 @@
  * change message, and there is no channel for one yet.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include "ref_internal.h"
 
 /* Chains that one used entry tells of at most. */
@@ -65,17 +71,30 @@ static bool driver_ready(const struct kc_ref *r)
 	return !kc_ref_has_pf(r, KC_PF_STATUS) || (r->status & VIRTIO_CONFIG_S_DRIVER_OK);
 }
 
-/* Started but disabled means "no side effects": for net that is to drop packets, but a block
- * request cannot be dropped, so such a ring waits until it is enabled. */
+/* Started but disabled means "no side effects": what a network device would send is dropped, but a
+ * block request cannot be, so such a ring waits until it is enabled. */
+static bool discards(const struct kc_ref_ring *ring)
+{
+	const struct kc_ref_device *d = ring->ref->device;
+
+	return !ring->enabled && d->discards && d->discards(ring->ref, ring->qi);
+}
+
 bool kc_ref_ring_active(const struct kc_ref_ring *ring)
 {
-	return ring->started && ring->enabled && !ring->broken && driver_ready(ring->ref);
+	return ring->started && !ring->broken && driver_ready(ring->ref) &&
+	       (ring->enabled || discards(ring));
 }
 
 static void look(struct kc_ref_ring *ring)
 {
 	if (ring->started)
 		ring->look = true;
+}
+
+void kc_ref_ring_look(struct kc_ref_ring *ring)
+{
+	look(ring);
 }
 
 static void call(struct kc_ref_ring *ring)
@@ -150,6 +169,7 @@ int kc_ref_ring_start(struct kc_ref_ring *ring, struct kc_evfd *kick, struct kc_
 	replace(&ring->kick, kick);
 	ring->signalled_valid = false;
 	ring->no_notify = false;
+	ring->dry = false;
 	ring->broken = false;
 	ring->why = NULL;
 	ring->started = true;
@@ -232,6 +252,30 @@ bool kc_ref_ring_wanted(const struct kc_ref_ring *ring)
 	return ring->look || !ring->kick;
 }
 
+static struct kc_ref_next get_next(const struct kc_ref_ring *ring)
+{
+	return (struct kc_ref_next){ ring->split.avail_idx, ring->packed.avail };
+}
+
+static void set_next(struct kc_ref_ring *ring, struct kc_ref_next next)
+{
+	ring->split.avail_idx = next.avail_idx;
+	ring->packed.avail = next.avail;
+}
+
+/* Is there more than at the last look? What has not been enough is nothing new. */
+static bool more_pending(struct kc_ref_ring *ring)
+{
+	struct kc_ref_next here = get_next(ring);
+	bool more;
+
+	if (ring->dry)
+		set_next(ring, ring->behind);
+	more = ring->format->pending(ring);
+	set_next(ring, here);
+	return more;
+}
+
 bool kc_ref_ring_due(struct kc_ref_ring *ring)
 {
 	uint64_t n;
@@ -242,7 +286,7 @@ bool kc_ref_ring_due(struct kc_ref_ring *ring)
 		ring->look = true;
 	if (!kc_ref_ring_wanted(ring))
 		return false;
-	return ring->look || ring->format->pending(ring);
+	return ring->look || more_pending(ring);
 }
 
 /* With NOTIFY_ON_EMPTY suppression ends where the chains do (VIRTIO-LEGACY-DEV-01). */
@@ -252,14 +296,20 @@ static bool call_due(struct kc_ref_ring *ring)
 	       (kc_ref_has(ring->ref, VIRTIO_F_NOTIFY_ON_EMPTY) && !ring->format->pending(ring));
 }
 
-void kc_ref_ring_publish(struct kc_ref_ring *ring)
+static void complete(struct kc_ref_ring *ring, const struct kc_ref_batch *b, unsigned n)
 {
-	if (!ring->held.chains)
-		return;
-	ring->format->complete(ring, &ring->held);
-	ring->held = (struct kc_ref_batch){ 0 };
+	ring->format->complete(ring, b, n);
 	if (call_due(ring))
 		call(ring);
+}
+
+void kc_ref_ring_publish(struct kc_ref_ring *ring)
+{
+	struct kc_ref_batch held = ring->held;
+
+	ring->held = (struct kc_ref_batch){ 0 };
+	if (held.chains)
+		complete(ring, &held, 1);
 }
 
 /* May the driver learn of the newest chain together with the next one? Not if it is told less than
@@ -282,13 +332,107 @@ static void done(struct kc_ref_ring *ring, const struct kc_ref_chain *chain, uin
 		kc_ref_ring_publish(ring);
 }
 
+/* ---- several buffers at once ---- */
+
+/* The chain that was fetched becomes the next one taken; -ENOSPC: it cannot. */
+static int take_one(struct kc_ref_ring *ring)
+{
+	struct kc_ref_taken *t = &ring->ref->taken;
+	const struct kc_ref_chain *chain = &ring->ref->chain;
+
+	if (t->n == t->cap) {
+		unsigned cap = t->cap ? 2 * t->cap : 16;
+		struct kc_ref_batch *v = realloc(t->v, cap * sizeof(*v));
+
+		if (!v)
+			return -ENOSPC;
+		t->v = v;
+		t->cap = cap;
+	}
+	for (unsigned i = 0; i < chain->in.n; i++)
+		if (kc_ref_sg_add(&t->in, chain->in.v[i].iov_base, chain->in.v[i].iov_len))
+			return -ENOSPC;
+	/* A chain may have 4 GiB, but nothing that is given comes near to that. */
+	t->v[t->n++] = (struct kc_ref_batch){
+		.chains = 1, .slots = chain->slots, .id = chain->id,
+		.len = chain->in.len < UINT32_MAX ? (uint32_t)chain->in.len : UINT32_MAX,
+	};
+	ring->taken += chain->slots;
+	return 1;
+}
+
+/* 1: one more was taken; 0: there is none, and the ring rests. */
+static int take_next(struct kc_ref_ring *ring, const char **why)
+{
+	int rc;
+
+	do {
+		rc = ring->format->fetch(ring, &ring->ref->chain, why);
+	} while (rc == 0 && ring->format->rest(ring));
+	return rc > 0 ? take_one(ring) : rc;
+}
+
+int kc_ref_ring_take(struct kc_ref_ring *ring, uint64_t bytes, unsigned max)
+{
+	struct kc_ref_taken *t = &ring->ref->taken;
+	struct kc_ref_next here = get_next(ring);
+	const char *why = NULL;
+	int rc;
+
+	t->n = 0;
+	kc_ref_sg_clear(&t->in);
+	ring->dry = false;
+	ring->look = true;	/* until it was found empty */
+	ring->format->work(ring);
+	do {
+		rc = t->n < max ? take_next(ring, &why) : -ENOSPC;
+	} while (rc > 0 && t->in.len < bytes);
+	ring->taken = 0;
+	if (rc > 0)
+		return 1;
+	ring->behind = get_next(ring);
+	set_next(ring, here);
+	if (rc == -EPROTO)
+		ring_error(ring, why);
+	if (rc == 0) {
+		ring->look = false;
+		ring->dry = true;
+	}
+	return rc;
+}
+
+/* With IN_ORDER one used entry stands for all: those before the last one were written in full. */
+void kc_ref_ring_give(struct kc_ref_ring *ring, uint64_t bytes)
+{
+	struct kc_ref_taken *t = &ring->ref->taken;
+	struct kc_ref_batch all = { 0 };
+
+	for (unsigned i = 0; i < t->n; i++) {
+		struct kc_ref_batch *b = &t->v[i];
+
+		b->len = b->len < bytes ? b->len : (uint32_t)bytes;
+		bytes -= b->len;
+		all.chains++;
+		all.slots += b->slots;
+		all.id = b->id;
+		all.len = b->len;
+	}
+	if (kc_ref_has(ring->ref, VIRTIO_F_IN_ORDER))
+		complete(ring, &all, 1);
+	else
+		complete(ring, t->v, t->n);
+}
+
 void kc_ref_ring_serve(struct kc_ref_ring *ring)
 {
 	struct kc_ref *r = ring->ref;
 	struct kc_ref_chain *chain = &r->chain;
 	const char *why;
-	int rc = ring->format->fetch(ring, chain, &why);
+	int rc;
 
+	if (r->device->supply && r->device->supply(r, ring->qi))
+		return;
+	rc = ring->format->fetch(ring, chain, &why);
 	if (rc <= 0)
 		kc_ref_ring_publish(ring);	/* there was more to come, and it went away */
 	if (rc < 0) {
@@ -301,5 +445,5 @@ void kc_ref_ring_serve(struct kc_ref_ring *ring)
 	}
 	ring->look = true;	/* until it was found empty */
 	ring->format->work(ring);
-	done(ring, chain, r->device->process(r, ring->qi, chain));
+	done(ring, chain, ring->enabled ? r->device->process(r, ring->qi, chain) : 0);
 }

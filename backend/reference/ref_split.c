@@ -134,7 +134,7 @@ static int split_fetch(struct kc_ref_ring *ring, struct kc_ref_chain *chain, con
 		return 0;
 	*why = NULL;
 	kc_ref_walk_begin(&w.w, ring->ref, chain, ring->size);
-	if (pending + ring->held.slots > ring->size) {
+	if (pending + ring->held.slots + ring->taken > ring->size) {
 		*why = "the available index is ahead by more than the ring's size";
 		return -EPROTO;
 	}
@@ -151,14 +151,20 @@ static int split_fetch(struct kc_ref_ring *ring, struct kc_ref_chain *chain, con
 
 /* With IN_ORDER a batch has one entry, at the place of its first chain and with the head of its
  * last one (VQ-SPLIT-INORDER-01). */
-static void split_complete(struct kc_ref_ring *ring, const struct kc_ref_batch *b)
+static void write_entry(struct kc_ref_ring *ring, const struct kc_ref_batch *b)
 {
 	uint8_t *entry = ring->at.used + kc_used_slot(ring->split.used_idx & (ring->size - 1));
 
 	kc_ring_store32(entry, b->id, __ATOMIC_RELAXED);
 	kc_ring_store32(entry + 4, b->len, __ATOMIC_RELAXED);
 	ring->split.used_idx += (uint16_t)b->slots;
-	/* (B): the data and the entry are visible before the index that covers them. */
+}
+
+static void split_complete(struct kc_ref_ring *ring, const struct kc_ref_batch *b, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		write_entry(ring, &b[i]);
+	/* (B): the data and the entries are visible before the index that covers them. */
 	kc_ring_store16(ring->at.used + KC_USED_IDX, ring->split.used_idx, __ATOMIC_RELEASE);
 }
 
