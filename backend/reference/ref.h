@@ -17,8 +17,8 @@
 struct kc_ref;
 
 struct kc_ref_config {
-	const char *device;		/* "blk" or "loopback" */
-	unsigned queues;		/* 1..64; 0: the device's default */
+	const char *device;		/* "blk", "loopback" or "net" */
+	unsigned queues;		/* 1..64; 0: the device's default; net: 2 for a pair, 1 for control */
 	uint64_t features_off;		/* device feature bits not to offer */
 	uint64_t pf_off;		/* protocol feature bits not to offer */
 	/* blk: a file that outlives the process, and reads what was flushed or written through. With
@@ -47,7 +47,7 @@ enum kc_ref_answer kc_ref_request(struct kc_ref *r, struct kc_msg *req, struct k
 /* Is REPLY_ACK negotiated? */
 bool kc_ref_reply_ack(const struct kc_ref *r);
 
-/* One bounded piece of work: at most one chain of one ring. 1 something was done, 0 idle. */
+/* One bounded piece of work: at most one chain of one ring, or one packet's. 1 something was done, 0 idle. */
 int kc_ref_step(struct kc_ref *r);
 /* With requests_per_s: what time it is, from any start; to be told before steps. */
 void kc_ref_tell_time(struct kc_ref *r, int64_t now_ns);

@@ -8,7 +8,6 @@
 #include <kickcall/storage.h>
 
 #define START_TIMEOUT_NS	(10ll * 1000 * 1000 * 1000)
-#define REF_QUEUES		4u
 #define REF_THROTTLE		1000u		/* requests a second, for scenarios that need a slow one */
 #define REF_CAPACITY		(4ull << 20)	/* small: every test fills it anew */
 
@@ -142,7 +141,7 @@ static struct kc_backend *reference(const struct kc_target *t, const struct kc_s
 {
 	char image[PATH_MAX];
 	struct kc_ref_config c = {
-		.device = t->device, .queues = REF_QUEUES, .capacity = REF_CAPACITY,
+		.device = t->device, .capacity = REF_CAPACITY,
 		.read_only = test && kc_script_needs(test, "ro"),
 		.requests_per_s = test && kc_script_needs(test, "throttle") ? REF_THROTTLE : 0,
 	};

@@ -29,6 +29,7 @@
 #define BORDER		0x410000ull	/* gpa where regions 1 and 2 touch */
 #define MEM_END		0x420000ull	/* gpa of the first byte behind region 2 */
 #define NQUEUES		4
+#define NRINGS		5	/* that a test may have; one more than the devices here by default */
 #define RW		VRING_DESC_F_WRITE
 #define NEXT		VRING_DESC_F_NEXT
 #define IND		VRING_DESC_F_INDIRECT
@@ -61,7 +62,7 @@ struct fx {
 	struct kc_ref *ref;
 	int memfd;
 	uint8_t *file;
-	struct fx_ring q[NQUEUES];
+	struct fx_ring q[NRINGS];
 	struct kc_err err;
 	struct kc_msg reply;
 };
@@ -209,7 +210,7 @@ static inline void fx_open(struct fx *f, const char *device, uint64_t features)
 static inline void fx_close(struct fx *f)
 {
 	kc_ref_free(f->ref);
-	for (unsigned qi = 0; qi < NQUEUES; qi++) {
+	for (unsigned qi = 0; qi < NRINGS; qi++) {
 		kc_evfd_unref(f->q[qi].kick);
 		kc_evfd_unref(f->q[qi].call);
 		kc_evfd_unref(f->q[qi].err);
