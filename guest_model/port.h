@@ -105,6 +105,9 @@ struct kc_port_ops {
 	/* A virtqueue that must run for this one to work, which such a scenario does not know of (net:
 	 * the receive queue beside a transmit queue); -1: none. It stays empty. NULL: never. */
 	int (*companion)(unsigned qi);
+	/* Does the driver fill this virtqueue for what may come, so that a buffer may stay there for ever
+	 * (net: receive queues)? NULL: none is like that. */
+	bool (*for_input)(struct kc_port *p, unsigned qi);
 	/* The virtqueue that controls the device, -1 with why if it has none. NULL: never. */
 	int (*control)(struct kc_port *p, struct kc_err *why);
 	/* Does the device, as negotiated, have this virtqueue? If not, why. queue_num is what

@@ -146,6 +146,11 @@ static bool is_control(struct kc_port *p, unsigned qi)
 	return net_control(p, &none) == (int)qi;
 }
 
+static bool net_for_input(struct kc_port *p, unsigned qi)
+{
+	return qi % 2 == 0 && !is_control(p, qi);
+}
+
 /* --- Words ------------------------------------------------------------------------------------ */
 
 static int one_word(const struct kc_net_word *w, const char *number, void *into, struct kc_err *err)
@@ -552,6 +557,7 @@ const struct kc_port_ops kc_port_net = {
 	.close = net_close,
 	.virtqueue = net_virtqueue,
 	.companion = net_companion,
+	.for_input = net_for_input,
 	.control = net_control,
 	.has_queue = net_has_queue,
 	.make = net_make,

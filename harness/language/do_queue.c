@@ -76,6 +76,8 @@ static void tell_oracle(struct kc_world *w, unsigned qi)
 		.in_order = w->vmm.driver_features & KC_BIT(VIRTIO_F_IN_ORDER),
 		.notify_on_empty = w->vmm.driver_features & KC_BIT(VIRTIO_F_NOTIFY_ON_EMPTY),
 		.has_call = !q->config.no_call,
+		.for_input = w->port && w->port->ops->for_input &&
+			     w->port->ops->for_input(w->port, qi),
 	};
 
 	kc_oracle_queue_start(w->oracle, qi, &oq);

@@ -62,6 +62,7 @@ struct kc_oracle_queue {
 	bool in_order;			/* negotiated */
 	bool notify_on_empty;		/* negotiated */
 	bool has_call;			/* false: the back-end was told to expect polling */
+	bool for_input;			/* the driver fills it for what may come: a buffer may wait for ever */
 };
 
 /* A session begins: features as negotiated may still change until a queue starts. */

@@ -106,6 +106,8 @@ static void quiet(struct kc_oracle *o, struct kc_watch_queue *q)
 
 	if (o->cfg.mode != KC_MODE_SIM || !c || !kc_watch_owes(o, q) || c->serial <= q->lost.told)
 		return;
+	if (q->cfg.for_input)	/* nobody but a script knows whether there is anything for it */
+		return;
 	q->lost.told = q->serial;
 	if (q->serial_used > c->serial)
 		kc_accuse(o, kc_rule_clause(KC_RULE_USED_ID, q->layout),

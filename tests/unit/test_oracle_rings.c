@@ -104,6 +104,27 @@ static void lost_after_a_kick(void **state)
 	none(b);	/* said once */
 }
 
+/* A buffer for what may come is owed to nobody, kicked or not; what the script waits for, it says. */
+static void a_buffer_for_input_may_stay(void **state)
+{
+	struct bench *b = *state;
+	struct bench_queue *q = start(b, 0, 8, 0, 0);
+
+	q->c.for_input = true;
+	kc_oracle_queue_stopping(b->o, 0);
+	kc_oracle_queue_stopped(b->o, 0, 0);
+	kc_oracle_queue_start(b->o, 0, &q->c);
+	kc_oracle_queue_enable(b->o, 0, true);
+	drv_request(b, q, 0);
+	kc_oracle_kicked(b->o, 0);
+	drv_request(b, q, 1);
+	kc_oracle_quiet(b->o);
+	dev_serve(b, q, 1);
+	kc_oracle_called(b->o, 0, 1);
+	kc_oracle_quiet(b->o);
+	none(b);
+}
+
 static void overtaken_for_ever(void **state)
 {
 	struct bench *b = *state;
@@ -755,6 +776,7 @@ int main(void)
 		SIM(a_device_quicker_than_the_books),
 		SIM(the_same_again_and_again),
 		SIM(lost_after_a_kick),
+		SIM(a_buffer_for_input_may_stay),
 		SIM(overtaken_for_ever),
 		SIM(a_kick_that_was_due_and_not_given),
 		SIM(asleep_with_kicks_suppressed),
