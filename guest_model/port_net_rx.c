@@ -321,10 +321,6 @@ enum kc_payload_verdict kc_net_check_rx(struct kc_port *p, unsigned qi, struct k
 	enum kc_payload_verdict v;
 	uint8_t *bytes;
 
-	if (u->skipped) {		/* nobody says how much was written */
-		forget(k);
-		return KC_PAYLOAD_RIGHT;
-	}
 	bytes = kc_request_read_back(p, r);
 	if (!bytes) {
 		*code = kc_err_set(why, -ENOMEM, "no memory to check a packet");

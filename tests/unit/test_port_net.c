@@ -31,6 +31,7 @@ struct fix {
 	struct kc_port *port;
 	struct kc_err err;
 	int code;
+	bool skips;			/* with IN_ORDER: full buffers have no used entry of their own */
 };
 
 static void open_port(struct fix *t, uint64_t features, bool told)
@@ -109,7 +110,7 @@ static void scatter(struct fix *t, const struct kc_request *r, const uint8_t *bu
 
 static enum kc_payload_verdict used(struct fix *t, unsigned qi, struct kc_request *r, uint32_t len)
 {
-	struct kc_used u = { .len = len };
+	struct kc_used u = { .len = len, .skipped = t->skips && len == r->writable };
 	enum kc_payload_verdict v;
 
 	t->err.msg[0] = 0;
@@ -488,6 +489,24 @@ static void packets_go_over_several_buffers(void **state)
 	close_port(&t);
 }
 
+/* A buffer that is skipped counts as full, so a packet may be told by the entry of its last one. */
+static void skipped_buffers_are_full(void **state)
+{
+	struct fix t;
+
+	(void)state;
+	open_port(&t, V1 | MERGE | BIT(VIRTIO_F_IN_ORDER), false);
+	t.skips = true;
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(in_pieces(&t, 3, 3, 0), KC_PAYLOAD_RIGHT);
+		assert_int_equal(taken(&t, RX), KC_PAYLOAD_RIGHT);
+	}
+	assert_int_equal(in_pieces(&t, 4, 3, 0), KC_PAYLOAD_RIGHT);
+	assert_int_equal(taken(&t, RX), KC_PAYLOAD_WRONG);
+	check_clause(&t, "NET-RX-DEV-02");
+	close_port(&t);
+}
+
 /* --- Commands --------------------------------------------------------------------------------- */
 
 static void check_command(struct fix *t, const char *words, uint32_t data, const uint8_t *want,
@@ -574,6 +593,7 @@ int main(void)
 		cmocka_unit_test(each_header_field_has_its_rule),
 		cmocka_unit_test(no_frame_exceeds_the_mtu),
 		cmocka_unit_test(packets_go_over_several_buffers),
+		cmocka_unit_test(skipped_buffers_are_full),
 		cmocka_unit_test(commands_have_their_bytes),
 		cmocka_unit_test(an_answer_is_ok_or_err),
 	};
