@@ -89,7 +89,7 @@ KC_VERB(in_parallel)
 		return kc_world_stop(w, KC_SKIP, "needs live mode: the simulator has one thread");
 	pthread_mutex_init(&party.lock, NULL);
 	for (unsigned qi = 0; qi < KC_QUEUES_MAX; qi++) {
-		if (!w->q[qi].made || !w->vmm.q[qi].started)
+		if (!w->q[qi].made || !w->vmm.q[qi].started || w->q[qi].companion)
 			continue;
 		vcpus[n] = (struct vcpu){ .party = &party, .qi = qi };
 		vcpus[n].runs = !pthread_create(&vcpus[n].thread, NULL, play, &vcpus[n]);
