@@ -103,6 +103,11 @@ static const char *need_control(struct kc_world *w)
 	return w->cfg.control ? NULL : "a back-end that serves the control queue itself";
 }
 
+static const char *need_vmm_control(struct kc_world *w)
+{
+	return w->cfg.control ? "a back-end that leaves the control queue to the VMM" : NULL;
+}
+
 static const char *need_nothing(struct kc_world *w)
 {
 	(void)w;
@@ -132,6 +137,7 @@ static const struct {
 	{ "spare-index", need_spare_index },
 	{ "data-loop", need_data_loop },
 	{ "control", need_control },
+	{ "vmm-control", need_vmm_control },
 };
 
 static int bad_word(struct kc_world *w, const struct kc_need *n, const char *after)

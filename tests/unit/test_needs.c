@@ -70,6 +70,18 @@ static void test_what_is_missing_is_named(void **state)
 	needs(&p, "sim", "needs sim mode");
 }
 
+static void test_who_serves_the_control_queue(void **state)
+{
+	struct play p = { .device = "blk" };
+
+	(void)state;
+	needs(&p, "vmm-control", NULL);
+	needs(&p, "control", "needs a back-end that serves the control queue itself");
+	p.cfg.control = true;
+	needs(&p, "control", NULL);
+	needs(&p, "vmm-control", "needs a back-end that leaves the control queue to the VMM");
+}
+
 static void test_a_reset_has_two_ways(void **state)
 {
 	struct play p = { .ref.pf_off = KC_BIT(KC_PF_STATUS) };
@@ -113,6 +125,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_there_is_no_reason_to_skip),
 		cmocka_unit_test(test_what_is_missing_is_named),
+		cmocka_unit_test(test_who_serves_the_control_queue),
 		cmocka_unit_test(test_a_reset_has_two_ways),
 		cmocka_unit_test(test_a_skip_comes_before_the_device_is_touched),
 		cmocka_unit_test(test_unknown_words_have_their_place),
