@@ -39,8 +39,10 @@ unit: $(UNITS)
 scenarios: $(KICKCALL)
 	$(KICKCALL) conform --device blk
 	$(KICKCALL) conform --device loopback
+	$(KICKCALL) conform --device net
 	$(KICKCALL) conform --device blk --mode live
 	$(KICKCALL) conform --device loopback --mode live
+	$(KICKCALL) conform --device net --mode live
 	$(KICKCALL) run scenarios/exhaustion/a-million-requests-through-a-ring-of-4.kick
 
 .PHONY: check-valgrind
@@ -55,6 +57,7 @@ check-sanitizers:
 	@$(MAKE) --no-print-directory BUILD=build/san CFLAGS='-O1 -g $(SAN)' unit
 	build/san/kickcall conform --device blk
 	build/san/kickcall conform --device loopback
+	build/san/kickcall conform --device net
 
 .PHONY: check-mutants
 check-mutants: $(KICKCALL)
