@@ -16,7 +16,9 @@
 #include <common/rng.h>
 #include <guest_model/port_build.h>
 
-const struct kc_port_ops *const kc_ports[] = { &kc_port_blk, &kc_port_loopback, &kc_port_net, NULL };
+const struct kc_port_ops *const kc_ports[] = {
+	&kc_port_blk, &kc_port_loopback, &kc_port_net, &kc_port_rng, NULL
+};
 
 const struct kc_port_ops *kc_port_by_name(const char *device)
 {

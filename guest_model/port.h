@@ -89,6 +89,8 @@ struct kc_port_ops {
 	const char *device;		/* "blk", "loopback", "net" */
 	uint32_t virtio_id;		/* 0: none of the specification's */
 	uint64_t features;		/* device-type bits the driver understands */
+	bool random;			/* what it writes may be anything: a byte that looks untouched is no
+					 * suspicion */
 	unsigned config_len;		/* bytes of device configuration it reads; 0 none */
 	struct { uint64_t features; unsigned len; } config_more;	/* so many with one of these */
 	const char *payload_clause;	/* broken when check says KC_PAYLOAD_WRONG */
@@ -152,6 +154,7 @@ struct kc_port {
 extern const struct kc_port_ops kc_port_blk;
 extern const struct kc_port_ops kc_port_loopback;
 extern const struct kc_port_ops kc_port_net;
+extern const struct kc_port_ops kc_port_rng;
 /* NULL if unknown. */
 const struct kc_port_ops *kc_port_by_name(const char *device);
 extern const struct kc_port_ops *const kc_ports[];	/* NULL-terminated */

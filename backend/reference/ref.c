@@ -4,9 +4,8 @@
  *
  * Four layers, each knowing only the one below: requests (ref_control.c) act on rings (ref_ring.c),
  * rings know their layout (ref_split.c, ref_packed.c; ref_chain.c is what these share), the layout
- * knows memory (ref_mem.c). Devices (ref_blk.c, ref_loopback.c, ref_net.c) see chains of bytes
- * (ref_iov.c) and nothing of rings. It is single-threaded and never blocks, but for a block device's
- * file.
+ * knows memory (ref_mem.c). Devices (ref_blk.c, ref_rng.c, ...) see chains of bytes (ref_iov.c) and
+ * nothing of rings. It is single-threaded and never blocks, but for a block device's file.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,7 +14,12 @@
 
 #define NS_PER_S	1000000000ll
 
-static const struct kc_ref_device *const devices[] = { &kc_ref_blk, &kc_ref_loopback, &kc_ref_net };
+static const struct kc_ref_device *const devices[] = {
+	&kc_ref_blk,
+	&kc_ref_loopback,
+	&kc_ref_net,
+	&kc_ref_rng,
+};
 
 /*
  * What every device has. No VHOST_F_LOG_ALL: there is no dirty log yet.

@@ -17,7 +17,7 @@
 struct kc_ref;
 
 struct kc_ref_config {
-	const char *device;		/* "blk", "loopback" or "net" */
+	const char *device;		/* "blk", "loopback", "net", ...: a row of devices in ref.c */
 	unsigned queues;		/* 1..64; 0: the device's default; net: 2 for a pair, 1 for control */
 	uint64_t features_off;		/* device feature bits not to offer */
 	uint64_t pf_off;		/* protocol feature bits not to offer */

@@ -668,8 +668,8 @@ static void suspicions(struct kc_world *w)
 	const char *clause;
 	char first[256] = "";
 
-	if (!kc_oracle_suspicions(w->oracle, &clause, first, sizeof(first)) ||
-	    w->result->verdict >= KC_FAIL)
+	if (w->cfg.port->random || w->result->verdict >= KC_FAIL ||
+	    !kc_oracle_suspicions(w->oracle, &clause, first, sizeof(first)))
 		return;
 	w->result->suspicion = strdup(first);
 	w->result->suspicion_clause = strdup(clause);

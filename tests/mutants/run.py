@@ -12,7 +12,7 @@ pairs may follow when the bug is in two places; `#` begins a comment line in the
     clause      the clause of which a violation must be reported, or `any` (a crash, say, is
                 charged to the scenario's first clause)
     caught-by   the scenario that must catch it, and possibly a variant: PATH [NAME=VALUE,...]
-    device      blk, loopback or net
+    device      a device type of the reference (DEVICES below)
     file        the source file, under backend/
     verdict     optional: `warn` for a SHOULD clause; else `fail`
     mode        optional: `live`; else the simulator
@@ -43,7 +43,7 @@ ROOT = HERE.parent.parent
 
 REQUIRED = ("title", "from", "clause", "caught-by", "device", "file")
 OPTIONAL = {"verdict": ("fail", "warn"), "mode": ("sim", "live")}
-DEVICES = ("blk", "loopback", "net")
+DEVICES = ("blk", "loopback", "net", "rng", "scsi", "fs")
 # Of the runner's own deadlines, so that a back-end that hangs is told of in seconds.
 TIMEOUT_SCALE = "0.1"
 DEADLINE_S = 60

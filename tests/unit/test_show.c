@@ -132,7 +132,9 @@ static void devices_verbs_and_profiles_are_listed(void **state)
 {
 	(void)state;
 	show(ARGV("k", "list", "devices"));
-	assert_string_equal(out, "blk\nloopback\nnet\n");
+	has("blk\n");
+	has("loopback\n");
+	has("rng\n");
 	show(ARGV("k", "list", "verbs"));
 	has("driver kick if needed  notify unless the device suppresses it\n");
 	put("profiles/mine.profile", "title my own\ndevice blk\ncommand be {socket}\n");
