@@ -8,7 +8,7 @@
 
 /*
  * What the block port knows of the sectors' contents. Of what it does not know, it says nothing.
- * For the block port only.
+ * For the ports of disks: blk and scsi.
  */
 #define KC_SECTOR	512u
 

@@ -19,6 +19,7 @@ static const struct kc_ref_device *const devices[] = {
 	&kc_ref_loopback,
 	&kc_ref_net,
 	&kc_ref_rng,
+	&kc_ref_scsi,
 };
 
 /*

@@ -315,6 +315,7 @@ extern const struct kc_ref_device kc_ref_blk;
 extern const struct kc_ref_device kc_ref_loopback;
 extern const struct kc_ref_device kc_ref_net;
 extern const struct kc_ref_device kc_ref_rng;
+extern const struct kc_ref_device kc_ref_scsi;
 
 /* ---- ref.c ---- */
 

@@ -5,6 +5,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
+#include <linux/virtio_scsi.h>
 #include <linux/vhost.h>
 #include <harness/language/script.h>
 #include <kickcall/message.h>
@@ -112,6 +113,10 @@ static const struct feature {
 	{ "net", VIRTIO_NET_F_RSC_EXT, "rsc_ext" },
 	{ "net", VIRTIO_NET_F_STANDBY, "standby" },
 	{ "net", VIRTIO_NET_F_SPEED_DUPLEX, "speed_duplex" },
+	{ "scsi", VIRTIO_SCSI_F_INOUT, "inout" },
+	{ "scsi", VIRTIO_SCSI_F_HOTPLUG, "hotplug" },
+	{ "scsi", VIRTIO_SCSI_F_CHANGE, "change" },
+	{ "scsi", VIRTIO_SCSI_F_T10_PI, "t10_pi" },
 };
 
 static bool is_of(const struct feature *f, const char *device)
