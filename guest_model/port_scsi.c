@@ -32,7 +32,8 @@
 #define CHECK_CONDITION	0x02
 #define UNIT_ATTENTION	0x06
 #define ILLEGAL_REQUEST	0x05
-#define BY_STATUS	0x100		/* codes: a response, or this and a status, or that and a sense key */
+/* Codes are a response, BY_STATUS and a status, or BY_KEY and a sense key. */
+#define BY_STATUS	0x100
 #define BY_KEY		0x200
 
 struct scsi {
