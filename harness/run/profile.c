@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <harness/run/profile.h>
+#include <harness/run/share.h>
 #include <kickcall/storage.h>
 
 #define SUFFIX			".profile"
@@ -183,6 +184,14 @@ static int parse_image(struct parser *ps, const struct key *key, char *value)
 	return store(ps, &ps->p->image, value, n);
 }
 
+static int parse_share(struct parser *ps, const struct key *key, char *value)
+{
+	if (strchr(value, '/') || *value == '.')
+		return BAD(ps, value, "share '%s': want the name of a directory in {dir}, not a path",
+			   value);
+	return parse_word(ps, key, value);
+}
+
 static int parse_quirk(struct parser *ps, const struct key *key, char *value)
 {
 	size_t n = strcspn(value, BLANKS);
@@ -294,6 +303,7 @@ static const struct key keys[] = {
 	{ "command", parse_command, 0, true, false, { 0 } },
 	{ "listen", parse_bool, FIELD(listen), false, false, { "no", "yes" } },
 	{ "image", parse_image, 0, false, false, { 0 } },
+	{ "share", parse_share, FIELD(share), false, false, { 0 } },
 	{ "contents", parse_contents, 0, false, false, {
 		[KC_CONTENTS_UNKNOWN] = "unknown",
 		[KC_CONTENTS_PATTERN] = "pattern",
@@ -415,6 +425,7 @@ void kc_profile_fini(struct kc_profile *p)
 	free(p->title);
 	free(p->device);
 	free(p->image);
+	free(p->share);
 	free(p->known);
 	memset(p, 0, sizeof(*p));
 }
@@ -548,7 +559,7 @@ static int fill(const struct kc_profile *p, FILE *f)
 	return ftruncate(fileno(f), (off_t)p->image_bytes) ? -errno : 0;
 }
 
-int kc_profile_prepare(const struct kc_profile *p, const char *dir, struct kc_err *err)
+static int make_image(const struct kc_profile *p, const char *dir, struct kc_err *err)
 {
 	char path[PATH_MAX];
 	FILE *f;
@@ -565,4 +576,11 @@ int kc_profile_prepare(const struct kc_profile *p, const char *dir, struct kc_er
 	if (fclose(f) && !ret)
 		ret = -errno;
 	return ret ? kc_err_set(err, ret, "image %s: %s", path, strerror(-ret)) : 0;
+}
+
+int kc_profile_prepare(const struct kc_profile *p, const char *dir, struct kc_err *err)
+{
+	int ret = make_image(p, dir, err);
+
+	return ret || !p->share ? ret : kc_share_make(dir, p->share, err);
 }

@@ -19,6 +19,8 @@
  *                    {socket})
  *   listen           yes: kickcall listens and the back-end connects; no (default)
  *   image            NAME SIZE: a file made in {dir} before each start, SIZE with K, M or G
+ *   share            NAME: a directory made in {dir} before each start, with known files
+ *                    (kickcall/storage.h; `contents pattern` says that the back-end serves it)
  *   contents         what the storage holds at first: pattern (kickcall/storage.h), zeroes, unknown
  *                    (default); decides how the image is filled
  *   writes           kept (default), dropped: a null device
@@ -54,6 +56,7 @@ struct kc_profile {
 	enum kc_contents contents;
 	char *image;			/* file name, or NULL: no image */
 	uint64_t image_bytes;
+	char *share;			/* directory name, or NULL: no share */
 	uint32_t ring_max, chain_max;	/* 0: not known */
 	uint32_t jobs;			/* 0: as many as there are processors */
 	int64_t start_timeout_ns;
@@ -76,7 +79,7 @@ int kc_profile_find(const char *name, char path[PATH_MAX], struct kc_err *err);
  * place wins). Stops when fn returns something else than 0, and returns that; else 0 or -ENOMEM. */
 int kc_profile_each(int (*fn)(void *ctx, const char *path), void *ctx);
 
-/* Makes the image in dir, replacing an older one; nothing to do without an image. 0 or -errno. */
+/* Makes image and share in dir, replacing older ones; nothing to do without. 0 or -errno. */
 int kc_profile_prepare(const struct kc_profile *p, const char *dir, struct kc_err *err);
 /* The reason of a quirk, or NULL if the back-end does not have it. */
 const char *kc_profile_quirk(const struct kc_profile *p, const char *name);

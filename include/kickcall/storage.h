@@ -24,4 +24,11 @@ static inline uint8_t kc_storage_pattern(uint64_t offset)
 	return (uint8_t)(kc_storage_pattern_word(offset / 8) >> (8 * (offset % 8)));
 }
 
+/*
+ * A shared directory as it is before anything was written to it has a file `pattern` of that many bytes
+ * of the same sequence, an empty file `scratch`, an empty directory `folder`, and a symbolic link `link`
+ * that leads out of it.
+ */
+#define KC_SHARE_PATTERN_BYTES	(256u << 10)
+
 #endif

@@ -115,6 +115,11 @@ static void test_defaults(void **state)
 	assert_int_equal(p.start_timeout_ns, 10000000000);
 	assert_int_equal(kc_profile_prepare(&p, "/nowhere", &err), 0);
 	kc_profile_fini(&p);
+	assert_int_equal(kc_profile_load(&p, write_file("s", REQUIRED "share sh\n",
+							sizeof(REQUIRED "share sh\n") - 1), &err), 0);
+	assert_string_equal(p.share, "sh");
+	assert_int_equal(kc_profile_prepare(&p, "/nowhere", &err), -ENOENT);
+	kc_profile_fini(&p);
 }
 
 static void test_complaints(void **state)
@@ -142,6 +147,8 @@ static void test_complaints(void **state)
 		{ REQUIRED "ring-max 12x\n", ":3:12: ring-max: 'x' after the number" },
 		{ REQUIRED "image disk.img\n", ":3:15: size of the image '': want a number" },
 		{ REQUIRED "image a/b 1M\n", ":3:7: image 'a/b'" },
+		{ REQUIRED "share a/b\n", ":3:7: share 'a/b'" },
+		{ REQUIRED "share ..\n", ":3:7: share '..'" },
 		{ REQUIRED "image disk 1MB\n", ":3:13: image: 'MB' after the size" },
 		{ REQUIRED "image disk 5G\n", ":3:12: size of the image '5G': more than 4G" },
 		{ REQUIRED "quirk slow\n", ":3:11: quirk 'slow' has no reason" },
