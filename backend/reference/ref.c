@@ -5,7 +5,7 @@
  * Four layers, each knowing only the one below: requests (ref_control.c) act on rings (ref_ring.c),
  * rings know their layout (ref_split.c, ref_packed.c; ref_chain.c is what these share), the layout
  * knows memory (ref_mem.c). Devices (ref_blk.c, ref_rng.c, ...) see chains of bytes (ref_iov.c) and
- * nothing of rings. It is single-threaded and never blocks, but for a block device's file.
+ * nothing of rings. It is single-threaded and never blocks, but for files.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -20,6 +20,7 @@ static const struct kc_ref_device *const devices[] = {
 	&kc_ref_net,
 	&kc_ref_rng,
 	&kc_ref_scsi,
+	&kc_ref_fs,
 };
 
 /*

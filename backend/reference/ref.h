@@ -22,7 +22,7 @@ struct kc_ref_config {
 	uint64_t features_off;		/* device feature bits not to offer */
 	uint64_t pf_off;		/* protocol feature bits not to offer */
 	/* blk: a file that outlives the process, and reads what was flushed or written through. With
-	 * a capacity it is made if it does not exist. NULL: memory. */
+	 * a capacity it is made if it does not exist. NULL: memory. fs: the directory that is shared. */
 	const char *file;
 	uint64_t capacity;		/* blk: bytes, 0: 16 MiB of memory; holds kc_storage_pattern */
 	bool read_only;			/* blk */

@@ -312,6 +312,7 @@ struct kc_ref_device {
 };
 
 extern const struct kc_ref_device kc_ref_blk;
+extern const struct kc_ref_device kc_ref_fs;
 extern const struct kc_ref_device kc_ref_loopback;
 extern const struct kc_ref_device kc_ref_net;
 extern const struct kc_ref_device kc_ref_rng;
