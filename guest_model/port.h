@@ -115,6 +115,10 @@ struct kc_port_ops {
 	/* Does the device, as negotiated, have this virtqueue? If not, why. queue_num is what
 	 * GET_QUEUE_NUM answered, 0 if it was not asked. NULL: if it is below queue_num. */
 	bool (*has_queue)(struct kc_port *p, unsigned qi, uint64_t queue_num, struct kc_err *why);
+	/* A script that is played before anything else of each session (fs: FUSE_INIT). Its queue is stopped,
+	 * disabled and forgotten afterwards; what it broke, it has broken of its own clauses. NULL, or NULL
+	 * returned: there is none. */
+	const char *(*opening)(struct kc_port *p);
 	/* NULL with err, and in *code: -EINVAL for a shape that the device cannot take (a skip), -EPERM for
 	 * one that would need consent (a skip), -EBADMSG for words that make no sense to it, -ENOMEM. */
 	struct kc_request *(*make)(struct kc_port *p, unsigned qi, const struct kc_shape *shape,
@@ -152,6 +156,7 @@ struct kc_port {
 };
 
 extern const struct kc_port_ops kc_port_blk;
+extern const struct kc_port_ops kc_port_fs;
 extern const struct kc_port_ops kc_port_loopback;
 extern const struct kc_port_ops kc_port_net;
 extern const struct kc_port_ops kc_port_rng;

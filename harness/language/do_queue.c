@@ -5,7 +5,7 @@
 #include <harness/language/verbs.h>
 
 enum { OPT_LATER, OPT_DISABLED, OPT_UNKICKED, OPT_NO_CALL, OPT_NO_KICK_FD, OPT_REGION_END,
-       OPT_TABLE_AT_END, OPT_AVAIL_AT_END, OPT_APART, OPT_LEAST_ALIGNED, OPT_BEFORE_DRIVER_OK,
+       OPT_TABLE_AT_END, OPT_AVAIL_AT_END, OPT_APART, OPT_LEAST_ALIGNED, OPT_BEFORE_DRIVER_OK, OPT_LOW,
        OPT_COUNT };
 
 static int read_options(struct kc_world *w, const struct kc_arg *a, bool *opt)
@@ -13,7 +13,7 @@ static int read_options(struct kc_world *w, const struct kc_arg *a, bool *opt)
 	static const char *const names[OPT_COUNT] = {
 		"later", "disabled", "unkicked", "no-call", "no-kick-fd", "at-region-end",
 		"table-at-region-end", "avail-at-region-end", "apart", "least-aligned",
-		"before-driver-ok",
+		"before-driver-ok", "low",
 	};
 	unsigned k;
 
@@ -50,7 +50,7 @@ static enum kc_place place_of(enum kc_area area, const bool *opt)
 
 	if (opt[at_end[area]])
 		return KC_PLACE_REGION_END;
-	return area == KC_AREA_DESC && opt[OPT_APART] ? KC_PLACE_LOW : KC_PLACE_ANY;
+	return opt[OPT_LOW] || (area == KC_AREA_DESC && opt[OPT_APART]) ? KC_PLACE_LOW : KC_PLACE_ANY;
 }
 
 /* Alignments are what the specification demands. A split used ring has 6 + 8 * size bytes, so that two
@@ -209,6 +209,15 @@ static int make_queue(struct kc_world *w, unsigned qi, const struct kc_ring_ops 
 	return 0;
 }
 
+/* A device whose session must be opened has DRIVER_OK before the script's first queue. */
+static int open_device(struct kc_world *w, const bool *opt)
+{
+	if (w->opening_due && opt[OPT_BEFORE_DRIVER_OK])
+		return kc_world_stop(w, KC_SKIP, "a session of %s is opened after DRIVER_OK",
+				     w->cfg.port->device);
+	return kc_world_opening(w);
+}
+
 /* A queue that is stopped can be made anew. */
 static int make(struct kc_world *w, const struct kc_step *s, uint32_t from, const struct kc_arg *rest)
 {
@@ -219,8 +228,10 @@ static int make(struct kc_world *w, const struct kc_step *s, uint32_t from, cons
 
 	if (kc_world_session(w))
 		return -1;
+	if (read_options(w, rest, opt) || open_device(w, opt))
+		return -1;
 	qi = kc_world_virtqueue(w, (unsigned)s->args[0].num.plus);
-	if (qi < 0 || read_options(w, rest, opt) || check_queue(w, (unsigned)qi, ring.size))
+	if (qi < 0 || check_queue(w, (unsigned)qi, ring.size))
 		return -1;
 	layout = choose_layout(w, s->args[1].word);
 	if (!layout || make_queue(w, (unsigned)qi, layout, ring, opt))

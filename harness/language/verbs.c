@@ -17,7 +17,7 @@ const struct kc_verb kc_verbs[] = {
 	{ Q, "<n> <w> size <n> from <n> <*>", kc_do_queue,
 	  "make and start a queue of that layout (split, packed, negotiated) whose indices begin at N; options: later (do not start), disabled, "
 	  "unkicked, no-call, no-kick-fd, before-driver-ok (DRIVER_OK waits for `vmm driver ok`), apart "
-	  "(the table in another region), least-aligned, and "
+	  "(the table in another region), least-aligned, low (all in the first region), and "
 	  "at-region-end (the used ring), avail-at-region-end or table-at-region-end. A queue that is "
 	  "stopped is made anew, in other memory" },
 	{ Q, "<n> <w> size <n> <*>", kc_do_queue_sized, "the same from index 0" },

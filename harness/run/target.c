@@ -4,11 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <backend/adapters.h>
+#include <harness/run/share.h>
 #include <harness/run/target.h>
 #include <kickcall/storage.h>
 
 #define START_TIMEOUT_NS	(10ll * 1000 * 1000 * 1000)
 #define REF_THROTTLE		1000u		/* requests a second, for scenarios that need a slow one */
+#define REF_SHARE		"share"
 #define REF_CAPACITY		(4ull << 20)	/* small: every test fills it anew */
 
 static char *join(char *const *argv)
@@ -131,27 +133,30 @@ void kc_target_fini(struct kc_target *t)
 
 int kc_target_prepare(const struct kc_target *t, const char *dir, struct kc_err *err)
 {
+	if (t->kind == KC_TARGET_REF && !strcmp(t->device, "fs"))
+		return kc_share_make(dir, REF_SHARE, err);
 	return t->profile ? kc_profile_prepare(t->profile, dir, err) : 0;
 }
 
 /* "needs ro" asks for a read-only disk, "needs throttle" for a slow one, "needs persistent" for one on a
- * file: this back-end can be each. */
+ * file: this back-end can be each. A file system is on a directory in any case. */
 static struct kc_backend *reference(const struct kc_target *t, const struct kc_script *test,
 				    const char *dir, struct kc_err *err)
 {
-	char image[PATH_MAX];
+	const char *file = strcmp(t->device, "fs") ? "disk.img" : REF_SHARE;
+	char path[PATH_MAX];
 	struct kc_ref_config c = {
 		.device = t->device, .capacity = REF_CAPACITY,
 		.read_only = test && kc_script_needs(test, "ro"),
 		.requests_per_s = test && kc_script_needs(test, "throttle") ? REF_THROTTLE : 0,
 	};
 
-	if (test && kc_script_needs(test, "persistent")) {
-		if (snprintf(image, sizeof(image), "%s/disk.img", dir) >= (int)sizeof(image)) {
-			kc_err_set(err, -ENAMETOOLONG, "disk.img: the name of its folder is too long");
+	if (!strcmp(file, REF_SHARE) || (test && kc_script_needs(test, "persistent"))) {
+		if (snprintf(path, sizeof(path), "%s/%s", dir, file) >= (int)sizeof(path)) {
+			kc_err_set(err, -ENAMETOOLONG, "%s: the name of its folder is too long", file);
 			return NULL;
 		}
-		c.file = image;
+		c.file = path;
 	}
 	if (t->mode == KC_MODE_LIVE)
 		return kc_backend_new_forked(&c, err);

@@ -242,6 +242,7 @@ int kc_world_negotiate(struct kc_world *w, uint64_t features)
 	if (read_config(w) || open_port(w))
 		return -1;
 	w->driver_ok_due = true;
+	w->opening_due = w->cfg.port->opening;
 	return 0;
 }
 

@@ -99,6 +99,7 @@ struct kc_world {
 	uint32_t size_taken;		/* largest ring that was started */
 	bool driver_ok_due;		/* negotiated; DRIVER_OK not yet written */
 	bool driver_ok_held;		/* ...until the script says so */
+	bool opening_due;		/* negotiated; the port's opening not yet played */
 	bool session;			/* connected and negotiated as far as the script wants */
 	bool met;			/* the back-end has said something, or taken a bare connection */
 	bool lost;			/* the connection is gone */
@@ -154,6 +155,8 @@ int kc_world_connect(struct kc_world *w);
 /* Connects and negotiates unless that has happened. 0 or -1. */
 int kc_world_session(struct kc_world *w);
 int kc_world_negotiate(struct kc_world *w, uint64_t features);
+/* Plays the port's opening unless that has happened. 0 or -1. */
+int kc_world_opening(struct kc_world *w);
 /* Sets DRIVER_OK unless that has happened. 0 or -1. */
 int kc_world_driver_ok(struct kc_world *w);
 /* A disk that offers RO? */

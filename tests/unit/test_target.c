@@ -141,6 +141,9 @@ static void what_the_world_is_told(void **state)
 	assert_true(cfg.can_throttle);
 	assert_int_equal(kc_target_prepare(&t, "/nonesuch", &err), 0);	/* nothing to make */
 	done();
+	assert_int_equal(resolve(ARGV("k", "conform", "--device", "fs")), 0);
+	assert_int_equal(kc_target_prepare(&t, "/nonesuch", &err), -ENOENT);	/* a share */
+	done();
 	assert_int_equal(resolve(ARGV("k", "conform", "--backend", "vhost-user:/s")), 0);
 	kc_target_world(&t, &cfg);
 	assert_int_equal(cfg.contents, KC_CONTENTS_UNKNOWN);
