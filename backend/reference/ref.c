@@ -24,7 +24,7 @@ static const struct kc_ref_device *const devices[] = {
 };
 
 /*
- * What every device has. No VHOST_F_LOG_ALL: there is no dirty log yet.
+ * What every device has.
  *
  * NOTIFICATION_DATA and RING_RESET are kept by doing nothing: a kick is an eventfd, which carries
  * no data, and a queue is reset by GET_VRING_BASE and set up anew. The same holds for what a legacy
@@ -36,11 +36,13 @@ static const uint64_t common_features =
 	KC_BIT(VIRTIO_RING_F_EVENT_IDX) | KC_BIT(VIRTIO_F_RING_PACKED) |
 	KC_BIT(VIRTIO_F_IN_ORDER) | KC_BIT(VIRTIO_F_NOTIFICATION_DATA) |
 	KC_BIT(VIRTIO_F_RING_RESET) | KC_BIT(VIRTIO_F_NOTIFY_ON_EMPTY) |
-	KC_BIT(VIRTIO_F_ANY_LAYOUT) | KC_BIT(KC_VU_F_PROTOCOL_FEATURES);
+	KC_BIT(VIRTIO_F_ANY_LAYOUT) | KC_BIT(VHOST_F_LOG_ALL) |
+	KC_BIT(KC_VU_F_PROTOCOL_FEATURES);
 
 static const uint64_t protocol_features =
 	KC_BIT(KC_PF_MQ) | KC_BIT(KC_PF_REPLY_ACK) | KC_BIT(KC_PF_CONFIG) |
-	KC_BIT(KC_PF_RESET_DEVICE) | KC_BIT(KC_PF_STATUS) | KC_BIT(KC_PF_CONFIGURE_MEM_SLOTS);
+	KC_BIT(KC_PF_RESET_DEVICE) | KC_BIT(KC_PF_STATUS) | KC_BIT(KC_PF_CONFIGURE_MEM_SLOTS) |
+	KC_BIT(KC_PF_LOG_SHMFD);
 
 static const struct kc_ref_device *find_device(const char *name)
 {
@@ -114,6 +116,7 @@ void kc_ref_reset_session(struct kc_ref *r)
 	kc_ref_publish(r);	/* the next session must not carry it out again */
 	kc_ref_reset_device(r);
 	r->pf = 0;
+	kc_ref_log_fini(&r->log);
 	kc_ref_mem_fini(&r->mem);
 }
 

@@ -152,6 +152,30 @@ static enum kc_ref_answer rem_mem_reg(struct call *c)
 	return KC_REF_DONE;
 }
 
+/* ---- the dirty log ---- */
+
+/* The reply says that the log before this one is not touched any more (VU-MSG-LOGBASE-02). */
+static enum kc_ref_answer set_log_base(struct call *c)
+{
+	if (!c->req->nhandles)
+		return REFUSE(c, "a log without a file descriptor");
+	if (kc_ref_log_set(&c->r->log, c->req->log.size, c->req->log.offset, c->req->handles[0].fd,
+			   c->err))
+		return KC_REF_REFUSED;
+	return answer_u64(c, 0);
+}
+
+static enum kc_ref_answer set_log_fd(struct call *c)
+{
+	struct kc_evfd *e = kc_evfd_from_handle(c->req->handles[0], c->err);
+
+	c->req->handles[0] = KC_HANDLE_NONE;
+	if (!e)
+		return KC_REF_REFUSED;
+	kc_ref_log_set_fd(&c->r->log, e);
+	return KC_REF_DONE;
+}
+
 /* ---- rings ---- */
 
 static enum kc_ref_answer set_vring_num(struct call *c)
@@ -183,16 +207,16 @@ static enum kc_ref_answer get_vring_base(struct call *c)
 	return answer(c, KC_PL_STATE);
 }
 
-#define VRING_FLAGS_KNOWN	1u	/* bit 0: log writes to the used ring */
+#define VRING_LOGGED	(1u << VHOST_VRING_F_LOG)	/* writes to the used ring */
 
 static enum kc_ref_answer set_vring_addr(struct call *c)
 {
 	const struct kc_ref_vring_addr addr = {
 		.desc = c->req->addr.desc, .avail = c->req->addr.avail, .used = c->req->addr.used,
+		.logged = c->req->addr.flags & VRING_LOGGED, .log = c->req->addr.log,
 	};
 
-	/* Bit 0 says nothing as long as there is no log. */
-	if (c->req->addr.flags & ~VRING_FLAGS_KNOWN)
+	if (c->req->addr.flags & ~VRING_LOGGED)
 		return REFUSE(c, "unknown flags in SET_VRING_ADDR");
 	if (kc_ref_ring_set_addr(c->ring, &addr, c->err))
 		return KC_REF_REFUSED;
@@ -307,6 +331,8 @@ static const struct {
 	[KC_VU_SET_OWNER] =		{ nothing_to_do, WITHOUT_RING },
 	[KC_VU_RESET_OWNER] =		{ nothing_to_do, WITHOUT_RING },
 	[KC_VU_SET_MEM_TABLE] =		{ set_mem_table, WITHOUT_RING },
+	[KC_VU_SET_LOG_BASE] =		{ set_log_base, WITHOUT_RING },
+	[KC_VU_SET_LOG_FD] =		{ set_log_fd, WITHOUT_RING },
 	[KC_VU_SET_VRING_NUM] =		{ set_vring_num, OF_RING },
 	[KC_VU_SET_VRING_ADDR] =	{ set_vring_addr, OF_RING },
 	[KC_VU_SET_VRING_BASE] =	{ set_vring_base, OF_RING },

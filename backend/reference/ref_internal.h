@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/uio.h>
+#include <linux/vhost.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 #include <kickcall/message.h>
@@ -55,6 +56,9 @@ void *kc_ref_mem_gpa(const struct kc_ref_mem *m, uint64_t gpa, uint64_t len, uin
 bool kc_ref_mem_covers(const struct kc_ref_mem *m, uint64_t gpa, uint64_t len);
 /* Copies out of guest memory, across adjacent regions; false if a byte lies outside. */
 bool kc_ref_mem_read(const struct kc_ref_mem *m, uint64_t gpa, void *buf, uint64_t len);
+
+/* The way back: which gpa lies at this place of ours? false: none. */
+bool kc_ref_mem_whence(const struct kc_ref_mem *m, const void *host, uint64_t *gpa);
 
 /* ---- ref_iov.c: a chain's bytes, however they are cut ---- */
 
@@ -119,6 +123,8 @@ struct kc_ref_ring;
 
 struct kc_ref_vring_addr {
 	uint64_t desc, avail, used;	/* uva; packed: ring, driver area, device area */
+	bool logged;			/* writes to the ring are logged... */
+	uint64_t log;			/* ...as if used (packed: the device area) lay at this gpa */
 };
 
 /* The three parts in this process. */
@@ -224,6 +230,29 @@ struct kc_ref_ring {
 	bool dry;			/* the last take found too few buffers */
 	struct kc_ref_next behind;	/* and those that there were end here */
 };
+
+/* ---- ref_log.c: the dirty log ---- */
+
+struct kc_ref_log {
+	void *map;			/* what munmap wants; NULL: no log */
+	size_t map_bytes;
+	uint8_t *bits;			/* of guest address 0 on */
+	uint64_t bytes;
+	struct kc_evfd *fd;		/* signalled when bits were set; NULL: none */
+};
+
+/* Maps another log, from fd (borrowed), in place of the one before. -EINVAL with a sentence: then
+ * nothing has changed. */
+int kc_ref_log_set(struct kc_ref_log *l, uint64_t size, uint64_t offset, int fd,
+		   struct kc_err *err);
+void kc_ref_log_set_fd(struct kc_ref_log *l, struct kc_evfd *fd);	/* takes it; NULL: none */
+void kc_ref_log_fini(struct kc_ref_log *l);
+void kc_ref_log_mark(struct kc_ref_log *l, uint64_t gpa, uint64_t len);
+/* These ask first whether it is logged: buffers that were written, bytes of the used ring (packed: of the
+ * device area), and a descriptor of a packed ring, which is where it is. */
+void kc_ref_log_buffers(struct kc_ref *r, const struct kc_ref_sg *sg);
+void kc_ref_log_used(struct kc_ref_ring *ring, uint64_t off, uint64_t len);
+void kc_ref_log_slot(struct kc_ref_ring *ring, const uint8_t *slot, uint64_t len);
 
 /* ---- ref_ring.c: the life of a ring ---- */
 
@@ -333,6 +362,7 @@ struct kc_ref {
 	bool features_refused;		/* by the last SET_FEATURES */
 	uint8_t status;
 	struct kc_ref_mem mem;
+	struct kc_ref_log log;
 	struct kc_ref_ring rings[KC_REF_QUEUES_MAX];
 	unsigned next;			/* ring to look at first, round-robin */
 

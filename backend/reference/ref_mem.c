@@ -138,6 +138,20 @@ void *kc_ref_mem_gpa(const struct kc_ref_mem *m, uint64_t gpa, uint64_t len, uin
 	return NULL;
 }
 
+bool kc_ref_mem_whence(const struct kc_ref_mem *m, const void *host, uint64_t *gpa)
+{
+	for (unsigned i = 0; i < m->nregions; i++) {
+		const struct kc_ref_region *g = &m->regions[i];
+		uint64_t off = (uintptr_t)host - (uintptr_t)g->host;
+
+		if (off >= g->where.size)
+			continue;
+		*gpa = g->where.gpa + off;
+		return true;
+	}
+	return false;
+}
+
 bool kc_ref_mem_covers(const struct kc_ref_mem *m, uint64_t gpa, uint64_t len)
 {
 	uint64_t n;

@@ -205,6 +205,7 @@ static void complete_one(struct kc_ref_ring *ring, const struct kc_ref_packed_pl
 	kc_ring_store16(d + KC_PDESC_ID, b->id, __ATOMIC_RELAXED);
 	/* (B): the data, len and id are visible before the flags that cover them. */
 	kc_ring_store16(d + KC_PDESC_FLAGS, flags, __ATOMIC_RELEASE);
+	kc_ref_log_slot(ring, d, sizeof(struct vring_packed_desc));
 }
 
 /* A driver reads used descriptors in ring order, so whatever lies behind the first one is not seen
@@ -264,6 +265,7 @@ static bool packed_call_due(struct kc_ref_ring *ring)
 static void put_wish(struct kc_ref_ring *ring, struct kc_event_area e)
 {
 	kc_event_store(ring->at.used, e, __ATOMIC_RELAXED);
+	kc_ref_log_used(ring, 0, KC_EVENT_BYTES);
 	ring->no_notify = e.flags == VRING_PACKED_EVENT_FLAG_DISABLE;
 }
 

@@ -324,6 +324,7 @@ static bool may_wait(const struct kc_ref_ring *ring, const struct kc_ref_chain *
 
 static void done(struct kc_ref_ring *ring, const struct kc_ref_chain *chain, uint32_t len)
 {
+	kc_ref_log_buffers(ring->ref, &chain->in);	/* before the driver can learn of it */
 	ring->held.chains++;
 	ring->held.slots += chain->slots;
 	ring->held.id = chain->id;

@@ -157,6 +157,7 @@ static void write_entry(struct kc_ref_ring *ring, const struct kc_ref_batch *b)
 
 	kc_ring_store32(entry, b->id, __ATOMIC_RELAXED);
 	kc_ring_store32(entry + 4, b->len, __ATOMIC_RELAXED);
+	kc_ref_log_used(ring, (uint64_t)(entry - ring->at.used), sizeof(struct vring_used_elem));
 	ring->split.used_idx += (uint16_t)b->slots;
 }
 
@@ -166,6 +167,7 @@ static void split_complete(struct kc_ref_ring *ring, const struct kc_ref_batch *
 		write_entry(ring, &b[i]);
 	/* (B): the data and the entries are visible before the index that covers them. */
 	kc_ring_store16(ring->at.used + KC_USED_IDX, ring->split.used_idx, __ATOMIC_RELEASE);
+	kc_ref_log_used(ring, KC_USED_IDX, 2);
 }
 
 /* Did the used index pass used_event between the last decision (old) and now (new)? */
@@ -203,6 +205,7 @@ static bool split_call_due(struct kc_ref_ring *ring)
 static void put_used_flags(struct kc_ref_ring *ring, uint16_t flags)
 {
 	kc_ring_store16(ring->at.used + KC_USED_FLAGS, flags, __ATOMIC_RELAXED);
+	kc_ref_log_used(ring, KC_USED_FLAGS, 2);
 	ring->no_notify = flags & VRING_USED_F_NO_NOTIFY;
 }
 
@@ -217,9 +220,11 @@ static void split_work(struct kc_ref_ring *ring)
 static bool split_rest(struct kc_ref_ring *ring)
 {
 	put_used_flags(ring, 0);
-	if (kc_ref_has(ring->ref, VIRTIO_RING_F_EVENT_IDX))
+	if (kc_ref_has(ring->ref, VIRTIO_RING_F_EVENT_IDX)) {
 		kc_ring_store16(ring->at.used + kc_used_avail_event(ring->size),
 				ring->split.avail_idx, __ATOMIC_RELAXED);
+		kc_ref_log_used(ring, kc_used_avail_event(ring->size), 2);
+	}
 	/* (C): our wish is visible before avail idx is read once more; a driver that publishes
 	 * after that reads our wish afterwards, and kicks. */
 	kc_ring_fence();

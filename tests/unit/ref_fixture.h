@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <linux/vhost.h>
 #include <linux/virtio_config.h>
 #include <backend/reference/ref.h>
 #include <kickcall/message.h>
@@ -42,7 +43,7 @@
 #define F_EMPTY		KC_BIT(VIRTIO_F_NOTIFY_ON_EMPTY)
 /* What every device offers; 38 is NOTIFICATION_DATA, 40 RING_RESET. */
 #define F_COMMON	(F_V1 | F_PF | F_IND | F_EVT | F_PACKED | F_IN_ORDER | F_EMPTY | \
-			 KC_BIT(VIRTIO_F_ANY_LAYOUT) | KC_BIT(38) | KC_BIT(40))
+			 KC_BIT(VIRTIO_F_ANY_LAYOUT) | KC_BIT(VHOST_F_LOG_ALL) | KC_BIT(38) | KC_BIT(40))
 
 /* Adjacent in guest memory, far apart in the file and in the front-end's addresses. */
 static const struct kc_vu_region fx_regions[NREGIONS] = {

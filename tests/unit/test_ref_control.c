@@ -10,7 +10,7 @@
 
 #define PF_ALL	(KC_BIT(KC_PF_MQ) | KC_BIT(KC_PF_REPLY_ACK) | KC_BIT(KC_PF_CONFIG) | \
 		 KC_BIT(KC_PF_RESET_DEVICE) | KC_BIT(KC_PF_STATUS) | \
-		 KC_BIT(KC_PF_CONFIGURE_MEM_SLOTS))
+		 KC_BIT(KC_PF_CONFIGURE_MEM_SLOTS) | KC_BIT(KC_PF_LOG_SHMFD))
 #define READY	(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | \
 		 VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK)
 
@@ -41,8 +41,8 @@ static void negotiation(void **state)
 	assert_int_equal(fx_get_u64(&f, KC_VU_GET_PROTOCOL_FEATURES), PF_ALL);
 	assert_int_equal(fx_u64(&f, KC_VU_SET_FEATURES, F_V1 | 1), KC_REF_REFUSED);
 	assert_true(strlen(f.err.msg) > 0);
-	assert_int_equal(fx_u64(&f, KC_VU_SET_FEATURES, F_V1 | KC_BIT(26)), KC_REF_REFUSED);
-	assert_int_equal(fx_u64(&f, KC_VU_SET_PROTOCOL_FEATURES, KC_BIT(1)), KC_REF_REFUSED);
+	assert_int_equal(fx_u64(&f, KC_VU_SET_FEATURES, F_V1 | KC_BIT(39)), KC_REF_REFUSED);
+	assert_int_equal(fx_u64(&f, KC_VU_SET_PROTOCOL_FEATURES, KC_BIT(2)), KC_REF_REFUSED);
 	assert_false(kc_ref_reply_ack(f.ref));
 	assert_int_equal(fx_u64(&f, KC_VU_SET_PROTOCOL_FEATURES, PF_ALL), KC_REF_DONE);
 	assert_true(kc_ref_reply_ack(f.ref));
