@@ -17,6 +17,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <linux/vhost.h>
 #include <linux/virtio_config.h>
 #include <sim/vmm.h>
 
@@ -30,6 +31,8 @@
 const uint64_t kc_vmm_pf_spoken = KC_BIT(KC_PF_MQ) | KC_BIT(KC_PF_REPLY_ACK) |
 				  KC_BIT(KC_PF_CONFIG) | KC_BIT(KC_PF_RESET_DEVICE) |
 				  KC_BIT(KC_PF_STATUS);
+
+const uint64_t kc_vmm_pf_on_demand = KC_BIT(KC_PF_LOG_SHMFD);
 
 static bool has_pf(const struct kc_vmm *v, enum kc_vu_pf pf)
 {
@@ -288,6 +291,7 @@ void kc_vmm_fini(struct kc_vmm *v)
 	for (unsigned qi = 0; qi < KC_QUEUES_MAX; qi++)
 		drop_evfds(v, qi);
 	kc_kvm_free(v->kvm);
+	kc_vmm_log_drop(&v->log);
 	v->kvm = NULL;
 }
 
@@ -317,6 +321,7 @@ static void forget_session(struct kc_vmm *v)
 		forget_queue(v, qi);
 	v->driver_features = 0;
 	v->status = 0;
+	v->log.on = v->log.rings = false;
 }
 
 static enum kc_outcome protocol_features(struct kc_vmm *v)
@@ -431,7 +436,8 @@ static enum kc_outcome reset(struct kc_vmm *v)
 
 uint64_t kc_vmm_acked_features(const struct kc_vmm *v)
 {
-	return v->driver_features | (bit30(v) ? KC_BIT(KC_VU_F_PROTOCOL_FEATURES) : 0);
+	return v->driver_features | (bit30(v) ? KC_BIT(KC_VU_F_PROTOCOL_FEATURES) : 0) |
+		(v->log.on ? KC_BIT(VHOST_F_LOG_ALL) : 0);
 }
 
 static enum kc_outcome features_ok(struct kc_vmm *v, uint8_t status)
@@ -514,15 +520,20 @@ static enum kc_outcome check_queue(struct kc_vmm *v, unsigned qi, bool started)
 	return KC_OUT_FAULT;
 }
 
-static enum kc_outcome send_addr(struct kc_vmm *v, unsigned qi, const struct kc_queue_config *c)
+static enum kc_outcome send_addr(struct kc_vmm *v, unsigned qi, uint64_t desc, uint64_t avail,
+				 uint64_t used)
 {
 	struct kc_msg m;
 
 	kc_msg_init(&m, KC_VU_SET_VRING_ADDR);
 	m.addr.index = qi;
-	m.addr.desc = kc_mem_uva(v->mem, c->desc);
-	m.addr.avail = kc_mem_uva(v->mem, c->avail);
-	m.addr.used = kc_mem_uva(v->mem, c->used);
+	m.addr.desc = kc_mem_uva(v->mem, desc);
+	m.addr.avail = kc_mem_uva(v->mem, avail);
+	m.addr.used = kc_mem_uva(v->mem, used);
+	if (v->log.rings) {
+		m.addr.flags = 1u << VHOST_VRING_F_LOG;
+		m.addr.log = used + v->log.shift;
+	}
 	if (m.addr.desc && m.addr.avail && m.addr.used)
 		return exchange(v, &m, NULL);
 	kc_msg_fini(&m);
@@ -540,7 +551,7 @@ static enum kc_outcome configure(struct kc_vmm *v, unsigned qi, const struct kc_
 	if (o == KC_OUT_OK)
 		o = send_state(v, KC_VU_SET_VRING_BASE, qi, c->base);
 	if (o == KC_OUT_OK)
-		o = send_addr(v, qi, c);
+		o = send_addr(v, qi, c->desc, c->avail, c->used);
 	if (o == KC_OUT_OK)
 		o = send_evfd(v, KC_VU_SET_VRING_ERR, qi, v->q[qi].err);
 	if (o == KC_OUT_OK)
@@ -715,6 +726,70 @@ void kc_vmm_notify(struct kc_vmm *v, unsigned qi, uint16_t published)
 	 * queue has not been started yet. */
 	if (kc_kvm_write(v->kvm, KC_BUS_MMIO, addr, notify_bytes(v), data))
 		kc_trace_value(v->trace, KC_ACTOR_KVM, "kick", 1, "queue %u", qi);
+}
+
+/* --- The dirty log ---------------------------------------------------------------------------- */
+
+/* Tells all rings again where they are, and whether they are logged. */
+static enum kc_outcome send_addrs(struct kc_vmm *v)
+{
+	enum kc_outcome o = KC_OUT_OK;
+
+	for (unsigned qi = 0; qi < KC_QUEUES_MAX && o == KC_OUT_OK; qi++)
+		if (v->q[qi].started)
+			o = send_addr(v, qi, v->q[qi].desc, v->q[qi].avail, v->q[qi].used);
+	return o;
+}
+
+static enum kc_outcome send_log(struct kc_vmm *v)
+{
+	struct kc_msg m, reply;
+	enum kc_outcome o;
+	int ret = kc_vmm_log_make(&v->log, v->mem);
+
+	if (ret)
+		return own_fault(v, ret, "making a dirty log");
+	ret = kc_vmm_log_msg(&v->log, &m);
+	if (ret) {
+		kc_msg_fini(&m);
+		return own_fault(v, ret, "duplicating the dirty log");
+	}
+	o = exchange(v, &m, &reply);
+	kc_msg_fini(&reply);
+	return o;
+}
+
+enum kc_outcome kc_vmm_log_on(struct kc_vmm *v, bool rings, uint64_t shift)
+{
+	bool rings_before = v->log.rings;
+	enum kc_outcome o;
+
+	if (!has_pf(v, KC_PF_LOG_SHMFD) || !(v->device_features & KC_BIT(VHOST_F_LOG_ALL))) {
+		kc_err_set(&v->err, 0, "the protocol feature LOG_SHMFD or the feature LOG_ALL is missing");
+		return KC_OUT_UNSUPPORTED;
+	}
+	o = send_log(v);
+	if (o != KC_OUT_OK)
+		return o;
+	v->log.on = true;
+	v->log.rings = rings;
+	v->log.shift = shift;
+	o = send_u64(v, KC_VU_SET_FEATURES, kc_vmm_acked_features(v));
+	if (o == KC_OUT_OK && (rings || rings_before))
+		o = send_addrs(v);
+	return o == KC_OUT_OK ? barrier(v) : o;
+}
+
+enum kc_outcome kc_vmm_log_off(struct kc_vmm *v)
+{
+	bool rings = v->log.rings;
+	enum kc_outcome o;
+
+	v->log.on = v->log.rings = false;
+	o = send_u64(v, KC_VU_SET_FEATURES, kc_vmm_acked_features(v));
+	if (o == KC_OUT_OK && rings)
+		o = send_addrs(v);
+	return o == KC_OUT_OK ? barrier(v) : o;
 }
 
 /* --- Device configuration --------------------------------------------------------------------- */

@@ -41,6 +41,18 @@ struct kc_vmm_queue {
 	uint64_t calls_at_stop;		/* interrupts[qi] when the last stop was over */
 };
 
+/* The dirty log's file. */
+#define KC_LOG_ELSEWHERE	0x80000000ull	/* added to a ring's gpa: beyond all memory, inside the log */
+struct kc_vmm_log {
+	uint8_t *file;			/* NULL: none */
+	uint64_t file_bytes;
+	uint64_t offset, bytes;		/* the log in it */
+	int memfd;
+	bool on;			/* LOG_ALL is set */
+	bool rings;			/* and the rings' flag */
+	uint64_t shift;			/* from a used ring's gpa to its log address */
+};
+
 struct kc_vmm {
 	struct kc_mem *mem;
 	struct kc_sched *sched;
@@ -57,6 +69,7 @@ struct kc_vmm {
 	bool protocol_features;		/* bit 30 is taken if offered; a scenario may say no */
 	uint8_t status;			/* device status as the driver sees it */
 	uint64_t queues_max;		/* GET_QUEUE_NUM, or 0 if unknown */
+	struct kc_vmm_log log;
 	struct kc_vmm_queue q[KC_QUEUES_MAX];
 	uint64_t interrupts[KC_QUEUES_MAX];	/* delivered to the vCPU, by MSI data */
 	/* Told when a queue's life changes: true just before SET_VRING_KICK is sent, false when the
@@ -68,6 +81,8 @@ struct kc_vmm {
 
 /* Protocol features that this control plane speaks. */
 extern const uint64_t kc_vmm_pf_spoken;
+/* Spoken as well, but taken only if pf_wanted says so: they give the VMM duties. */
+extern const uint64_t kc_vmm_pf_on_demand;
 
 int kc_vmm_init(struct kc_vmm *v, struct kc_mem *mem, struct kc_sched *sched, struct kc_backend *be,
 		struct kc_trace *trace);
@@ -106,7 +121,21 @@ enum kc_outcome kc_vmm_queue_enable(struct kc_vmm *v, unsigned qi, bool enable);
 enum kc_outcome kc_vmm_swap_kick(struct kc_vmm *v, unsigned qi);
 enum kc_outcome kc_vmm_swap_call(struct kc_vmm *v, unsigned qi);
 
-/* What SET_FEATURES carries: the driver's features, and bit 30 if it was taken. */
+/*
+ * The dirty log, switched while rings run: a fresh log, LOG_ALL, and, with rings, the flag in each ring's
+ * addresses with log addresses `shift` away from their own. KC_OUT_UNSUPPORTED without LOG_SHMFD or LOG_ALL.
+ * Acknowledged when it returns. The last log stays mapped.
+ */
+enum kc_outcome kc_vmm_log_on(struct kc_vmm *v, bool rings, uint64_t shift);
+enum kc_outcome kc_vmm_log_off(struct kc_vmm *v);
+
+/* vmm_log.c: takes a fresh log in place of l's, or -errno and nothing has changed. */
+int kc_vmm_log_make(struct kc_vmm_log *l, const struct kc_mem *mem);
+void kc_vmm_log_drop(struct kc_vmm_log *l);
+/* SET_LOG_BASE. The message is the caller's to finish, also on error: -EMFILE. */
+int kc_vmm_log_msg(const struct kc_vmm_log *l, struct kc_msg *m);
+
+/* What SET_FEATURES carries: the driver's features, bit 30 if it was taken, and LOG_ALL while it is on. */
 uint64_t kc_vmm_acked_features(const struct kc_vmm *v);
 
 /* The guest's write to the queue's notify register: through KVM's ioeventfd to the kick. With

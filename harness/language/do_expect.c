@@ -97,6 +97,27 @@ KC_VERB(expect_all_used)
 	return q ? kc_world_wait_used(w, s->qi, q->outstanding) : -1;
 }
 
+static bool all_logged(void *arg)
+{
+	struct kc_world *w = arg;
+	uint64_t changed;
+
+	return kc_oracle_unlogged(w->oracle, &changed) == 0;
+}
+
+KC_VERB(expect_logged)
+{
+	uint64_t changed;
+
+	(void)s;
+	kc_oracle_unlogged(w->oracle, &changed);
+	if (!w->vmm.log.on || !changed)
+		return kc_world_script_error(w, w->vmm.log.on ?
+					     "nothing has been changed since the log was switched on" :
+					     "the log is off");
+	return kc_world_wait(w, all_logged, w, "", "every page that was changed is marked in the log");
+}
+
 KC_VERB(expect_nothing_used)
 {
 	struct kc_oracle_view v;

@@ -244,6 +244,42 @@ KC_VERB(resend_features)
 	return ask(w, &m);
 }
 
+/* What stands behind `log on`. false: something else. */
+static bool log_what(const struct kc_arg *a, bool *rings, uint64_t *shift)
+{
+	static const char *const words[] = { "used", "rings", "elsewhere" };
+
+	for (unsigned i = 0; i < a->nrest; i++)
+		if (i >= sizeof(words) / sizeof(*words) || strcmp(a->rest[i].text, words[i]))
+			return false;
+	*rings = a->nrest;
+	*shift = a->nrest == 3 ? KC_LOG_ELSEWHERE : 0;
+	return a->nrest != 1;
+}
+
+KC_VERB(log_on)
+{
+	struct kc_oracle_log log = { .file = NULL };
+
+	if (!log_what(&s->args[0], &log.rings, &log.shift))
+		return kc_world_script_error(w, "log on takes 'used rings' or 'used rings elsewhere'");
+	kc_oracle_log_off(w->oracle);
+	if (done(w, kc_vmm_log_on(&w->vmm, log.rings, log.shift), "switching the dirty log on"))
+		return -1;
+	log.file = w->vmm.log.file;
+	log.file_bytes = w->vmm.log.file_bytes;
+	log.offset = w->vmm.log.offset;
+	log.bytes = w->vmm.log.bytes;
+	return kc_oracle_log_on(w->oracle, &log) ? kc_world_stop(w, KC_ERROR, "out of memory") : 0;
+}
+
+KC_VERB(log_off)
+{
+	(void)s;
+	kc_oracle_log_off(w->oracle);
+	return done(w, kc_vmm_log_off(&w->vmm), "switching the dirty log off");
+}
+
 KC_VERB(resend_addr)
 {
 	struct kc_msg m;

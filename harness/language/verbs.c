@@ -93,6 +93,10 @@ const struct kc_verb kc_verbs[] = {
 	{ V, "swap call <n>", kc_do_swap_call, "another call eventfd" },
 	{ V, "resend features", kc_do_resend_features, "the same SET_FEATURES while rings run" },
 	{ V, "resend addresses <n>", kc_do_resend_addr, "the same SET_VRING_ADDR while the ring runs" },
+	{ V, "log on <*>", kc_do_log_on,
+	  "a fresh dirty log and LOG_ALL, while rings run; `log on used rings` has them logged, too, and "
+	  "`log on used rings elsewhere` under other addresses than their own" },
+	{ V, "log off", kc_do_log_off, "LOG_ALL is cleared" },
 	{ V, "reset", kc_do_reset, "device reset by STATUS, else RESET_DEVICE, else stopping all rings" },
 	{ V, "write config <n> = <n>", kc_do_write_config, "one byte at that offset, flags 0" },
 	{ V, "kill", kc_do_kill, "SIGKILL to a back-end that kickcall started; the next `vmm session` starts it" },
@@ -129,6 +133,8 @@ const struct kc_verb kc_verbs[] = {
 	{ E, "handles-malformed-chain", kc_do_expect_malformed,
 	  "error eventfd, silence, used with length 0, close or clean exit; never crash, hang or spin" },
 	{ E, "serves", kc_do_expect_serves, "a fresh request on that queue works (if still connected)" },
+	{ E, "logged", kc_do_expect_logged,
+	  "every page that the device has changed since `log on` is marked, and there is one" },
 	{ E, "base <n>", kc_do_expect_base, "what the last stop of the queue answered" },
 
 	{ E, "reply <w> = <n>", kc_do_expect_reply_field, "a field of the reply" },

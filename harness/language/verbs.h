@@ -26,6 +26,7 @@ KC_VERB(negotiate_combination);
 KC_VERB(open); KC_VERB(connect); KC_VERB(disconnect); KC_VERB(negotiate); KC_VERB(memory);
 KC_VERB(stop); KC_VERB(start); KC_VERB(start_from); KC_VERB(enable); KC_VERB(disable);
 KC_VERB(swap_kick); KC_VERB(swap_call); KC_VERB(reset); KC_VERB(resend_features);
+KC_VERB(log_on); KC_VERB(log_off);
 KC_VERB(resend_addr); KC_VERB(settle); KC_VERB(session);
 KC_VERB(write_config); KC_VERB(kill); KC_VERB(driver_ok);
 
@@ -34,7 +35,7 @@ KC_VERB(message); KC_VERB(bytes);
 KC_VERB(expect_used); KC_VERB(expect_all_used); KC_VERB(expect_nothing_used);
 KC_VERB(expect_call_due); KC_VERB(expect_no_call_due); KC_VERB(expect_no_call);
 KC_VERB(expect_call); KC_VERB(expect_status); KC_VERB(expect_full); KC_VERB(expect_not_full);
-KC_VERB(expect_malformed); KC_VERB(expect_serves); KC_VERB(expect_base);
+KC_VERB(expect_logged); KC_VERB(expect_malformed); KC_VERB(expect_serves); KC_VERB(expect_base);
 KC_VERB(expect_used_len); KC_VERB(expect_used_flags); KC_VERB(expect_kick_wanted);
 KC_VERB(expect_in_flight);
 KC_VERB(expect_reply); KC_VERB(expect_reply_to); KC_VERB(expect_reply_field); KC_VERB(expect_ack);

@@ -22,6 +22,7 @@ const struct kc_point *const kc_points[] = {
 	&kc_point_ownership,
 	&kc_point_notify,
 	&kc_point_in_order,
+	&kc_point_log,
 	&kc_point_base,
 	&kc_point_grammar,
 	&kc_point_progress,
@@ -76,6 +77,7 @@ void kc_oracle_free(struct kc_oracle *o)
 	if (!o)
 		return;
 	kc_watch_free(o);
+	kc_dirty_free(&o->dirty);
 	kc_shadow_fini(&o->shadow);
 	free(o);
 }

@@ -104,6 +104,23 @@ void kc_oracle_guest_wrote(void *ctx, uint64_t gpa, const void *buf, size_t len)
 /* Every message; out: sent by kickcall. Raw bytes that are no message are told with NULL. */
 void kc_oracle_message(struct kc_oracle *o, const struct kc_msg *m, bool out);
 
+/*
+ * The dirty log is on: the device has acknowledged it. The file is borrowed until the next call of one of
+ * these two, or the end of the session. -1: no memory.
+ */
+struct kc_oracle_log {
+	const uint8_t *file;		/* all of the shared file, zeroes at first */
+	uint64_t file_bytes;
+	uint64_t offset, bytes;		/* the log in it */
+	bool rings;			/* used rings are logged, too, */
+	uint64_t shift;			/* at log addresses that differ by this from their own */
+};
+int kc_oracle_log_on(struct kc_oracle *o, const struct kc_oracle_log *log);
+/* It is about to be switched off. */
+void kc_oracle_log_off(struct kc_oracle *o);
+/* Pages that need their bit and do not have it yet. *changed: pages that need one, since log on. */
+uint64_t kc_oracle_unlogged(struct kc_oracle *o, uint64_t *changed);
+
 /* Looks at memory now. Cheap when nothing moved; called after every switch (sim) or poll (live). */
 void kc_oracle_observe(struct kc_oracle *o);
 /* Compares all of guest memory with the copy (canaries, driver-owned areas). */

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <harness/oracle/layout.h>
+#include <harness/oracle/oracle.h>
 #include <kickcall/message.h>
 
 struct kc_oracle;
@@ -72,7 +73,7 @@ struct kc_point {
 extern const struct kc_point *const kc_points[];	/* NULL-terminated */
 extern const struct kc_point kc_point_conservation, kc_point_used_len, kc_point_canary,
 	kc_point_ownership, kc_point_indices, kc_point_notify, kc_point_in_order, kc_point_base,
-	kc_point_grammar, kc_point_progress, kc_point_silence;
+	kc_point_grammar, kc_point_progress, kc_point_silence, kc_point_log;
 
 /* 1 conservation, per queue */
 struct kc_lost {
@@ -113,6 +114,21 @@ struct kc_notify {
 };
 /* A call without cause is excused once more: something was exchanged underway. */
 void kc_notify_excuse(struct kc_watch_queue *q);
+
+/* 8 dirty log */
+struct kc_dirty {
+	bool on;			/* everything that is offered now is logged */
+	struct kc_oracle_log log;
+	uint8_t *buffers, *rings;	/* pages that need their bit, one bit each like the log's */
+	uint64_t changed;		/* of them, so far */
+	bool still;			/* no ring runs: the log stays as it is in... */
+	uint8_t *frozen;
+	bool told_around;
+};
+struct kc_logged {
+	uint64_t since;		/* serial of the last chain offered before the log was on */
+};
+void kc_dirty_free(struct kc_dirty *d);
 
 /* 10 grammar of messages */
 #define KC_EXPECTED_MAX	64u

@@ -113,6 +113,7 @@ struct kc_watch_queue {
 	struct kc_indices indices;
 	struct kc_notify notify;
 	struct kc_quietness quietness;
+	struct kc_logged logged;
 };
 
 struct kc_oracle {
@@ -133,6 +134,7 @@ struct kc_oracle {
 	struct kc_grammar grammar;
 	struct kc_progress progress;
 	struct kc_silence silence;
+	struct kc_dirty dirty;
 };
 
 /* One used entry, or one buffer that an in-order batch skipped. */

@@ -108,6 +108,20 @@ static uint64_t left(const struct kc_world *w, int (*by_name)(const char *device
 	return mask;
 }
 
+/* Protocol features that give the VMM duties are taken where the header needs them. */
+static uint64_t asked_for(const struct kc_world *w)
+{
+	uint64_t mask = 0;
+
+	for (unsigned i = 0; i < w->script->nneeds; i++) {
+		int bit = kc_pf_by_name(w->script->needs[i].word);
+
+		if (bit >= 0)
+			mask |= KC_BIT(bit);
+	}
+	return mask & kc_vmm_pf_on_demand;
+}
+
 /* Features that change what a ring looks like, or what a driver must do, beyond what scenarios that do
  * not speak of them expect: taken only when the header needs them. */
 static const char *const opt_in[] = {
@@ -215,7 +229,7 @@ int kc_world_connect(struct kc_world *w)
 	enum kc_outcome o;
 
 	w->lost = w->loss_judged = false;
-	w->vmm.pf_wanted = kc_vmm_pf_spoken & left(w, pf_by_name);
+	w->vmm.pf_wanted = (kc_vmm_pf_spoken | asked_for(w)) & left(w, pf_by_name);
 	w->vmm.protocol_features = kc_world_features(w) & KC_BIT(KC_VU_F_PROTOCOL_FEATURES);
 	kc_world_empty_inbox(w);
 	kc_oracle_session_start(w->oracle);

@@ -44,6 +44,27 @@ static void test_open_sends_nothing(void **state)
 	trouble(&p, "session manual\nvmm open\n", "connecting: nobody is there");
 }
 
+static void test_log(void **state)
+{
+	struct play p = { .ref.capacity = 64 };
+	const char *head = "needs LOG_SHMFD log_all\n" QUEUE;
+	char script[512];
+
+	(void)state;
+#define LOG(lines)	(snprintf(script, sizeof(script), "%s%s", head, lines), script)
+	passes(&p, LOG("vmm log on used rings elsewhere\n" SERVED "expect logged\nvmm log off\n" SERVED));
+	line_says(5, "SET_LOG_BASE");
+	line_says(5, "SET_FEATURES {u64 0x174000000}");
+	line_says(9, "SET_FEATURES {u64 0x170000000}");
+	passes(&p, LOG("vmm log on\nvmm log on used rings\n" SERVED "expect logged\n"));
+	errs(&p, LOG("vmm log on used\n"), "5:5: log on takes 'used rings' or 'used rings elsewhere'");
+	errs(&p, LOG("vmm log on rings\n"), "5:5: log on takes 'used rings' or 'used rings elsewhere'");
+	errs(&p, LOG("vmm log on\nexpect logged\n"),
+	     "6:8: nothing has been changed since the log was switched on");
+	errs(&p, LOG(SERVED "expect logged\n"), "7:8: the log is off");
+	errs(&p, LOG("vmm log on\n" SERVED "vmm reset\nexpect logged\n"), "9:8: the log is off");
+}
+
 static void test_connect_and_negotiate(void **state)
 {
 	struct play p = { 0 };
@@ -279,6 +300,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_open_sends_nothing),
+		cmocka_unit_test(test_log),
 		cmocka_unit_test(test_connect_and_negotiate),
 		cmocka_unit_test(test_a_new_session_after_a_disconnection),
 		cmocka_unit_test(test_a_new_connection_may_not_be_lost_either),

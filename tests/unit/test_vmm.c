@@ -2,6 +2,7 @@
 /*
  * The VMM's control plane against a back-end that writes down what it is asked and answers at once.
  * What concerns eventfds is run with simulated and with real ones.
+ * Modules: sim/vmm.c, sim/vmm_log.c
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -101,6 +102,9 @@ static bool answer_own(struct fake *f, const struct kc_msg *m)
 		return true;
 	case KC_VU_GET_STATUS:
 		answer_u64(f, m->id, f->status);
+		return true;
+	case KC_VU_SET_LOG_BASE:
+		answer_u64(f, m->id, 0);
 		return true;
 	case KC_VU_GET_VRING_BASE:
 		if (f->call_on_stop)
@@ -473,6 +477,58 @@ static void test_mem_table(void **state)
 	wreck(&m);
 }
 
+static void test_log(void **state)
+{
+	struct machine m;
+	char rings[80];
+
+	(void)state;
+	build(&m, KC_MODE_SIM);
+	m.fake.features |= KC_BIT(26);
+	m.vmm.pf_wanted |= KC_BIT(KC_PF_LOG_SHMFD);
+	start(&m);
+	forget_log(&m);
+	assert_int_equal(kc_vmm_log_on(&m.vmm, true, KC_LOG_ELSEWHERE), KC_OUT_OK);
+	assert_log(&m, "SET_LOG_BASE {size ", "SET_FEATURES", "SET_VRING_ADDR {index 0, flags 0x1");
+	snprintf(rings, sizeof(rings), "log 0x%llx",
+		 (unsigned long long)(m.config.used + KC_LOG_ELSEWHERE));
+	assert_non_null(strstr(m.fake.log[2], rings));
+	assert_true(kc_vmm_acked_features(&m.vmm) & KC_BIT(26));
+	assert_true(m.vmm.q[0].started);
+	/* all of memory has its bit, and so have the rings' log addresses */
+	assert_true(m.vmm.log.bytes * 8 * 4096 > 0x40900000 + KC_LOG_ELSEWHERE);
+	assert_true(m.vmm.log.offset && m.vmm.log.offset + m.vmm.log.bytes < m.vmm.log.file_bytes);
+	m.vmm.log.file[0] = 1;
+	forget_log(&m);
+	assert_int_equal(kc_vmm_log_off(&m.vmm), KC_OUT_OK);
+	assert_log(&m, "SET_FEATURES", "SET_VRING_ADDR {index 0, flags 0x0");
+	assert_false(kc_vmm_acked_features(&m.vmm) & KC_BIT(26));
+	assert_int_equal(m.vmm.log.file[0], 1);		/* one can still look at it */
+	forget_log(&m);
+	assert_int_equal(kc_vmm_log_on(&m.vmm, false, 0), KC_OUT_OK);
+	assert_log(&m, "SET_LOG_BASE", "SET_FEATURES");
+	assert_int_equal(m.vmm.log.file[0], 0);		/* a fresh one */
+	wreck(&m);
+}
+
+static void test_log_is_missing(void **state)
+{
+	struct machine m;
+
+	(void)state;
+	build(&m, KC_MODE_SIM);
+	m.fake.features |= KC_BIT(26);
+	start(&m);
+	assert_false(m.vmm.pf_acked & KC_BIT(KC_PF_LOG_SHMFD));	/* nobody asked for it */
+	assert_int_equal(kc_vmm_log_on(&m.vmm, false, 0), KC_OUT_UNSUPPORTED);
+	wreck(&m);
+	build(&m, KC_MODE_SIM);
+	m.vmm.pf_wanted |= KC_BIT(KC_PF_LOG_SHMFD);
+	start(&m);
+	assert_int_equal(kc_vmm_log_on(&m.vmm, false, 0), KC_OUT_UNSUPPORTED);
+	wreck(&m);
+}
+
 static void test_config(void **state)
 {
 	struct machine m;
@@ -781,6 +837,8 @@ int main(void)
 		cmocka_unit_test(test_reset),
 		cmocka_unit_test(test_reset_that_is_none),
 		cmocka_unit_test(test_mem_table),
+		cmocka_unit_test(test_log),
+		cmocka_unit_test(test_log_is_missing),
 		cmocka_unit_test(test_config),
 		BOTH(test_queue_start),
 		BOTH(test_queue_start_options),
