@@ -42,7 +42,7 @@ static const uint64_t common_features =
 static const uint64_t protocol_features =
 	KC_BIT(KC_PF_MQ) | KC_BIT(KC_PF_REPLY_ACK) | KC_BIT(KC_PF_CONFIG) |
 	KC_BIT(KC_PF_RESET_DEVICE) | KC_BIT(KC_PF_STATUS) | KC_BIT(KC_PF_CONFIGURE_MEM_SLOTS) |
-	KC_BIT(KC_PF_LOG_SHMFD);
+	KC_BIT(KC_PF_LOG_SHMFD) | KC_BIT(KC_PF_INFLIGHT_SHMFD);
 
 static const struct kc_ref_device *find_device(const char *name)
 {
@@ -117,6 +117,7 @@ void kc_ref_reset_session(struct kc_ref *r)
 	kc_ref_reset_device(r);
 	r->pf = 0;
 	kc_ref_log_fini(&r->log);
+	kc_ref_inflight_fini(&r->inflight);
 	kc_ref_mem_fini(&r->mem);
 }
 

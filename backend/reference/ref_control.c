@@ -176,6 +176,38 @@ static enum kc_ref_answer set_log_fd(struct call *c)
 	return KC_REF_DONE;
 }
 
+/* ---- what is in flight ---- */
+
+/* There is no layout for packed rings here yet. */
+static enum kc_ref_answer get_inflight_fd(struct call *c)
+{
+	uint64_t bytes;
+	int fd;
+
+	if (kc_ref_has(c->r, VIRTIO_F_RING_PACKED))
+		return REFUSE(c, "packed rings are not tracked");
+	fd = kc_ref_inflight_make(c->req->inflight.num_queues, c->req->inflight.queue_size, &bytes,
+				  c->err);
+	if (fd < 0)
+		return KC_REF_REFUSED;
+	c->reply->inflight = c->req->inflight;
+	c->reply->inflight.mmap_size = bytes;
+	c->reply->inflight.mmap_offset = 0;
+	c->reply->handles[0] = (struct kc_handle){ .fd = fd };
+	c->reply->nhandles = 1;
+	return answer(c, KC_PL_INFLIGHT);
+}
+
+static enum kc_ref_answer set_inflight_fd(struct call *c)
+{
+	for (unsigned qi = 0; qi < c->r->nqueues; qi++)
+		if (c->r->rings[qi].started)
+			return REFUSE(c, "in-flight regions while ring %u runs", qi);
+	if (kc_ref_inflight_set(&c->r->inflight, c->req, c->err))
+		return KC_REF_REFUSED;
+	return KC_REF_DONE;
+}
+
 /* ---- rings ---- */
 
 static enum kc_ref_answer set_vring_num(struct call *c)
@@ -346,6 +378,8 @@ static const struct {
 	[KC_VU_SET_VRING_ENABLE] =	{ set_vring_enable, OF_RING },
 	[KC_VU_GET_CONFIG] =		{ get_config, WITHOUT_RING },
 	[KC_VU_SET_CONFIG] =		{ set_config, WITHOUT_RING },
+	[KC_VU_GET_INFLIGHT_FD] =	{ get_inflight_fd, WITHOUT_RING },
+	[KC_VU_SET_INFLIGHT_FD] =	{ set_inflight_fd, WITHOUT_RING },
 	[KC_VU_RESET_DEVICE] =		{ reset_device, WITHOUT_RING },
 	[KC_VU_GET_MAX_MEM_SLOTS] =	{ get_max_mem_slots, WITHOUT_RING },
 	[KC_VU_ADD_MEM_REG] =		{ add_mem_reg, WITHOUT_RING },

@@ -8,6 +8,7 @@
 #include <linux/vhost.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
+#include <kickcall/inflight.h>
 #include <kickcall/message.h>
 #include <kickcall/ring.h>
 #include <backend/reference/ref.h>
@@ -201,6 +202,12 @@ struct kc_ref_next {
 	struct kc_ref_packed_place avail;
 };
 
+/* A head that was in flight when the ring started. */
+struct kc_ref_again {
+	uint64_t counter;
+	uint16_t head;
+};
+
 struct kc_ref_ring {
 	struct kc_ref *ref;
 	unsigned qi;
@@ -229,6 +236,12 @@ struct kc_ref_ring {
 	uint32_t taken;			/* slots, of the buffers that were taken and not given yet */
 	bool dry;			/* the last take found too few buffers */
 	struct kc_ref_next behind;	/* and those that there were end here */
+
+	/* What is in flight, for the next back-end; NULL: not tracked. */
+	struct kc_inflight_split *inflight;
+	uint64_t counter;		/* of the next one taken */
+	struct kc_ref_again *again;	/* left by the one before, in the order of their counters */
+	uint32_t nagain, next_again;
 };
 
 /* ---- ref_log.c: the dirty log ---- */
@@ -253,6 +266,32 @@ void kc_ref_log_mark(struct kc_ref_log *l, uint64_t gpa, uint64_t len);
 void kc_ref_log_buffers(struct kc_ref *r, const struct kc_ref_sg *sg);
 void kc_ref_log_used(struct kc_ref_ring *ring, uint64_t off, uint64_t len);
 void kc_ref_log_slot(struct kc_ref_ring *ring, const uint8_t *slot, uint64_t len);
+
+/* ---- ref_inflight.c: what is in flight, kept outside this process ---- */
+
+struct kc_ref_inflight {
+	void *map;			/* what munmap wants; NULL: none */
+	size_t map_bytes;
+	uint8_t *regions;
+	uint64_t stride;		/* bytes from region to region */
+	unsigned queues, size;		/* how many regions, for rings of so many at most */
+};
+
+/* A file of zeroes for so many regions: a descriptor, or -errno with a sentence. */
+int kc_ref_inflight_make(unsigned queues, unsigned size, uint64_t *bytes, struct kc_err *err);
+/* SET_INFLIGHT_FD; its descriptor is borrowed. -EINVAL with a sentence: nothing has changed. */
+int kc_ref_inflight_set(struct kc_ref_inflight *f, const struct kc_msg *m, struct kc_err *err);
+void kc_ref_inflight_fini(struct kc_ref_inflight *f);
+/* The ring has its position: takes up what was in flight. -EINVAL with a sentence. */
+int kc_ref_inflight_start(struct kc_ref_ring *ring, struct kc_err *err);
+void kc_ref_inflight_stop(struct kc_ref_ring *ring);
+/* Is there something to be carried out again? Its head. */
+bool kc_ref_inflight_pending(const struct kc_ref_ring *ring);
+uint16_t kc_ref_inflight_next(const struct kc_ref_ring *ring);
+/* A head was taken, again or for the first time; it is done; so many were used. */
+void kc_ref_inflight_taken(struct kc_ref_ring *ring, uint16_t head);
+void kc_ref_inflight_done(struct kc_ref_ring *ring, uint16_t head);
+void kc_ref_inflight_used(struct kc_ref_ring *ring, uint32_t chains);
 
 /* ---- ref_ring.c: the life of a ring ---- */
 
@@ -363,6 +402,7 @@ struct kc_ref {
 	uint8_t status;
 	struct kc_ref_mem mem;
 	struct kc_ref_log log;
+	struct kc_ref_inflight inflight;
 	struct kc_ref_ring rings[KC_REF_QUEUES_MAX];
 	unsigned next;			/* ring to look at first, round-robin */
 

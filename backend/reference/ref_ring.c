@@ -54,6 +54,7 @@ void kc_ref_ring_reset(struct kc_ref_ring *ring)
 	replace(&ring->kick, NULL);
 	replace(&ring->call, NULL);
 	replace(&ring->err, NULL);
+	kc_ref_inflight_stop(ring);
 	kc_ref_ring_init(ring, ring->ref, ring->qi);
 }
 
@@ -155,7 +156,7 @@ static int take_position(struct kc_ref_ring *ring, struct kc_err *err)
 		rc = f->start(ring, err);
 	if (!rc)
 		ring->format = f;
-	return rc;
+	return rc ? rc : kc_ref_inflight_start(ring, err);
 }
 
 int kc_ref_ring_start(struct kc_ref_ring *ring, struct kc_evfd *kick, struct kc_err *err)
@@ -183,6 +184,7 @@ void kc_ref_ring_stop(struct kc_ref_ring *ring)
 		ring->format->leave(ring);
 	ring->started = false;
 	ring->look = false;
+	kc_ref_inflight_stop(ring);
 	replace(&ring->kick, NULL);	/* VU-MSG-GETBASE-05 */
 }
 
@@ -325,6 +327,7 @@ static bool may_wait(const struct kc_ref_ring *ring, const struct kc_ref_chain *
 static void done(struct kc_ref_ring *ring, const struct kc_ref_chain *chain, uint32_t len)
 {
 	kc_ref_log_buffers(ring->ref, &chain->in);	/* before the driver can learn of it */
+	kc_ref_inflight_done(ring, chain->id);
 	ring->held.chains++;
 	ring->held.slots += chain->slots;
 	ring->held.id = chain->id;

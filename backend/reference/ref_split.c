@@ -122,15 +122,16 @@ static uint16_t avail_entry(const struct kc_ref_ring *ring, uint16_t idx)
 
 static bool split_pending(const struct kc_ref_ring *ring)
 {
-	return avail_idx(ring) != ring->split.avail_idx;
+	return kc_ref_inflight_pending(ring) || avail_idx(ring) != ring->split.avail_idx;
 }
 
 static int split_fetch(struct kc_ref_ring *ring, struct kc_ref_chain *chain, const char **why)
 {
 	struct walk w = { .ring = ring, .entries = ring->size };
 	uint16_t pending = avail_idx(ring) - ring->split.avail_idx;
+	bool again = kc_ref_inflight_pending(ring);
 
-	if (pending == 0)
+	if (pending == 0 && !again)
 		return 0;
 	*why = NULL;
 	kc_ref_walk_begin(&w.w, ring->ref, chain, ring->size);
@@ -139,11 +140,12 @@ static int split_fetch(struct kc_ref_ring *ring, struct kc_ref_chain *chain, con
 		return -EPROTO;
 	}
 	chain->slots = 1;
-	chain->id = avail_entry(ring, ring->split.avail_idx);
+	chain->id = again ? kc_ref_inflight_next(ring) : avail_entry(ring, ring->split.avail_idx);
 	*why = walk_chain(&w, chain->id);
 	if (*why)
 		return -EPROTO;
-	ring->split.avail_idx++;
+	kc_ref_inflight_taken(ring, chain->id);
+	ring->split.avail_idx += !again;
 	return 1;
 }
 
@@ -163,11 +165,16 @@ static void write_entry(struct kc_ref_ring *ring, const struct kc_ref_batch *b)
 
 static void split_complete(struct kc_ref_ring *ring, const struct kc_ref_batch *b, unsigned n)
 {
-	for (unsigned i = 0; i < n; i++)
+	unsigned chains = 0;
+
+	for (unsigned i = 0; i < n; i++) {
 		write_entry(ring, &b[i]);
+		chains += b[i].chains;
+	}
 	/* (B): the data and the entries are visible before the index that covers them. */
 	kc_ring_store16(ring->at.used + KC_USED_IDX, ring->split.used_idx, __ATOMIC_RELEASE);
 	kc_ref_log_used(ring, KC_USED_IDX, 2);
+	kc_ref_inflight_used(ring, chains);
 }
 
 /* Did the used index pass used_event between the last decision (old) and now (new)? */
