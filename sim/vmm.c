@@ -26,13 +26,13 @@
 #define VIRTIO_F_NOTIFICATION_DATA 38
 #endif
 
-/* Not CONFIGURE_MEM_SLOTS: whoever takes it must use ADD_MEM_REG. Not INFLIGHT_SHMFD: some
+/* Not CONFIGURE_MEM_SLOTS: whoever takes it must use ADD_MEM_REG. INFLIGHT_SHMFD only on demand: some
  * back-ends rightly wait for the SET_INFLIGHT_FD that then is due. */
 const uint64_t kc_vmm_pf_spoken = KC_BIT(KC_PF_MQ) | KC_BIT(KC_PF_REPLY_ACK) |
 				  KC_BIT(KC_PF_CONFIG) | KC_BIT(KC_PF_RESET_DEVICE) |
 				  KC_BIT(KC_PF_STATUS);
 
-const uint64_t kc_vmm_pf_on_demand = KC_BIT(KC_PF_LOG_SHMFD);
+const uint64_t kc_vmm_pf_on_demand = KC_BIT(KC_PF_LOG_SHMFD) | KC_BIT(KC_PF_INFLIGHT_SHMFD);
 
 static bool has_pf(const struct kc_vmm *v, enum kc_vu_pf pf)
 {
@@ -292,6 +292,7 @@ void kc_vmm_fini(struct kc_vmm *v)
 		drop_evfds(v, qi);
 	kc_kvm_free(v->kvm);
 	kc_vmm_log_drop(&v->log);
+	kc_vmm_inflight_drop(&v->inflight);
 	v->kvm = NULL;
 }
 
@@ -789,6 +790,51 @@ enum kc_outcome kc_vmm_log_off(struct kc_vmm *v)
 	o = send_u64(v, KC_VU_SET_FEATURES, kc_vmm_acked_features(v));
 	if (o == KC_OUT_OK && rings)
 		o = send_addrs(v);
+	return o == KC_OUT_OK ? barrier(v) : o;
+}
+
+/* --- What is in flight ------------------------------------------------------------------------ */
+
+enum kc_outcome kc_vmm_inflight_get(struct kc_vmm *v, unsigned queues, unsigned size)
+{
+	struct kc_msg m, reply;
+	enum kc_outcome o;
+	const char *why;
+
+	if (!has_pf(v, KC_PF_INFLIGHT_SHMFD)) {
+		kc_err_set(&v->err, 0, "the protocol feature INFLIGHT_SHMFD is missing");
+		return KC_OUT_UNSUPPORTED;
+	}
+	kc_msg_init(&m, KC_VU_GET_INFLIGHT_FD);
+	m.inflight.num_queues = (uint16_t)queues;
+	m.inflight.queue_size = (uint16_t)size;
+	o = exchange(v, &m, &reply);
+	if (o == KC_OUT_OK && (reply.inflight.num_queues != queues || reply.inflight.queue_size != size))
+		why = "it is for other queues than were asked for";
+	else
+		why = o == KC_OUT_OK ? kc_vmm_inflight_take(&v->inflight, &reply) : NULL;
+	if (why) {
+		kc_err_set(&v->err, 0, "GET_INFLIGHT_FD's answer: %s", why);
+		o = KC_OUT_GARBLED;
+	}
+	kc_msg_fini(&reply);
+	return o;
+}
+
+enum kc_outcome kc_vmm_inflight_set(struct kc_vmm *v)
+{
+	struct kc_msg m;
+	enum kc_outcome o;
+
+	if (!v->inflight.map) {
+		kc_err_set(&v->err, 0, "there is no buffer yet");
+		return KC_OUT_FAULT;
+	}
+	if (kc_vmm_inflight_msg(&v->inflight, &m)) {
+		kc_msg_fini(&m);
+		return own_fault(v, -EMFILE, "duplicating the in-flight buffer");
+	}
+	o = exchange(v, &m, NULL);
 	return o == KC_OUT_OK ? barrier(v) : o;
 }
 

@@ -53,6 +53,16 @@ struct kc_vmm_log {
 	uint64_t shift;			/* from a used ring's gpa to its log address */
 };
 
+/* The buffer of what is in flight. */
+struct kc_vmm_inflight {
+	uint8_t *map;			/* NULL: none */
+	uint64_t map_bytes;
+	uint8_t *regions;
+	uint64_t bytes, offset, stride;
+	unsigned queues, size;
+	int fd;
+};
+
 struct kc_vmm {
 	struct kc_mem *mem;
 	struct kc_sched *sched;
@@ -70,6 +80,7 @@ struct kc_vmm {
 	uint8_t status;			/* device status as the driver sees it */
 	uint64_t queues_max;		/* GET_QUEUE_NUM, or 0 if unknown */
 	struct kc_vmm_log log;
+	struct kc_vmm_inflight inflight;	/* outlives the session */
 	struct kc_vmm_queue q[KC_QUEUES_MAX];
 	uint64_t interrupts[KC_QUEUES_MAX];	/* delivered to the vCPU, by MSI data */
 	/* Told when a queue's life changes: true just before SET_VRING_KICK is sent, false when the
@@ -134,6 +145,20 @@ int kc_vmm_log_make(struct kc_vmm_log *l, const struct kc_mem *mem);
 void kc_vmm_log_drop(struct kc_vmm_log *l);
 /* SET_LOG_BASE. The message is the caller's to finish, also on error: -EMFILE. */
 int kc_vmm_log_msg(const struct kc_vmm_log *l, struct kc_msg *m);
+
+/* GET_INFLIGHT_FD for so many queues of that size at most. KC_OUT_GARBLED, with the sentence, if the answer
+ * makes no sense; KC_OUT_UNSUPPORTED without INFLIGHT_SHMFD. */
+enum kc_outcome kc_vmm_inflight_get(struct kc_vmm *v, unsigned queues, unsigned size);
+/* SET_INFLIGHT_FD with that buffer; acknowledged when it returns. */
+enum kc_outcome kc_vmm_inflight_set(struct kc_vmm *v);
+
+/* vmm_inflight.c: maps what the reply says and takes its handle; NULL, or what is wrong. */
+const char *kc_vmm_inflight_take(struct kc_vmm_inflight *f, struct kc_msg *reply);
+void kc_vmm_inflight_drop(struct kc_vmm_inflight *f);
+/* SET_INFLIGHT_FD. The message is the caller's to finish, also on error: -EMFILE. */
+int kc_vmm_inflight_msg(const struct kc_vmm_inflight *f, struct kc_msg *m);
+/* NULL: queue qi has none. */
+struct kc_inflight_split *kc_vmm_inflight_region(const struct kc_vmm_inflight *f, unsigned qi);
 
 /* What SET_FEATURES carries: the driver's features, bit 30 if it was taken, and LOG_ALL while it is on. */
 uint64_t kc_vmm_acked_features(const struct kc_vmm *v);

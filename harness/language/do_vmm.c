@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <string.h>
 #include <linux/virtio_config.h>
+#include <kickcall/inflight.h>
 #include <harness/language/verbs.h>
 
 static int vmm_queue(struct kc_world *w, const struct kc_step *s, unsigned *qi)
@@ -278,6 +279,102 @@ KC_VERB(log_off)
 	(void)s;
 	kc_oracle_log_off(w->oracle);
 	return done(w, kc_vmm_log_off(&w->vmm), "switching the dirty log off");
+}
+
+static int set_inflight(struct kc_world *w)
+{
+	const struct kc_vmm_inflight *f = &w->vmm.inflight;
+	struct kc_oracle_inflight regions;
+
+	if (done(w, kc_vmm_inflight_set(&w->vmm), "SET_INFLIGHT_FD"))
+		return -1;
+	regions = (struct kc_oracle_inflight){ f->regions, f->stride, f->queues, f->size };
+	kc_oracle_inflight(w->oracle, &regions);
+	return 0;
+}
+
+KC_VERB(inflight)
+{
+	unsigned queues = (unsigned)s->args[0].num.plus, size = (unsigned)s->args[1].num.plus;
+
+	kc_oracle_inflight(w->oracle, NULL);	/* the buffer before this one goes */
+	if (done(w, kc_vmm_inflight_get(&w->vmm, queues, size), "GET_INFLIGHT_FD"))
+		return -1;
+	for (uint64_t i = 0; i < w->vmm.inflight.bytes; i++)
+		if (w->vmm.inflight.regions[i]) {
+			kc_world_violate(w, "VU-MSG-GETINFLIGHT-01", "byte %llu of the in-flight buffer is "
+					 "0x%02x, expected zeroes", (unsigned long long)i,
+					 w->vmm.inflight.regions[i]);
+			break;
+		}
+	return set_inflight(w);
+}
+
+KC_VERB(inflight_again)
+{
+	(void)s;
+	return set_inflight(w);
+}
+
+static uint64_t vq_avail(struct kc_world *w, const struct kc_step *s)
+{
+	return w->q[kc_world_virtqueue(w, (unsigned)s->args[0].num.plus)].config.avail;
+}
+
+/* The split queue and its region; NULL: none, and the world knows. */
+static struct kc_inflight_split *crafted(struct kc_world *w, const struct kc_step *s,
+					 const struct kc_split **vq)
+{
+	struct kc_inflight_split *r;
+	unsigned qi;
+
+	if (vmm_queue(w, s, &qi))
+		return NULL;
+	*vq = kc_world_split(w, qi, "inflight");
+	r = *vq ? kc_vmm_inflight_region(&w->vmm.inflight, qi) : NULL;
+	if (r && w->vmm.inflight.size >= w->q[qi].config.size && !w->vmm.q[qi].started)
+		return r;
+	if (*vq)
+		kc_world_script_error(w, "queue %u is started, or has no in-flight region", qi);
+	return NULL;
+}
+
+KC_VERB(inflight_taken)
+{
+	const struct kc_split *vq;
+	struct kc_inflight_split *r = crafted(w, s, &vq);
+	uint16_t used, size;
+	uint64_t counter = 1;
+
+	if (!r)
+		return -1;
+	used = kc_split_used_idx(vq);
+	size = (uint16_t)w->q[kc_world_virtqueue(w, (unsigned)s->args[0].num.plus)].config.size;
+	r->version = KC_INFLIGHT_VERSION;
+	r->desc_num = size;
+	r->used_idx = used;
+	for (uint16_t idx = used; idx != vq->published_idx; idx++, counter++) {
+		const uint8_t *slot = kc_mem_host(&w->mem, vq_avail(w, s) + kc_avail_slot(idx % size), 2);
+		uint16_t head = kc_ring_load16(slot, __ATOMIC_RELAXED);
+
+		r->desc[head].counter = counter;
+		r->desc[head].inflight = 1;
+	}
+	return 0;
+}
+
+KC_VERB(inflight_half_done)
+{
+	const struct kc_split *vq;
+	struct kc_inflight_split *r = crafted(w, s, &vq);
+
+	if (!r)
+		return -1;
+	if (!r->desc_num || r->last_batch_head >= w->vmm.inflight.size)
+		return kc_world_script_error(w, "nothing was used yet");
+	r->used_idx--;
+	r->desc[r->last_batch_head].inflight = 1;
+	return 0;
 }
 
 KC_VERB(resend_addr)

@@ -62,6 +62,8 @@ extern const struct kc_verb kc_verbs[];
 extern const unsigned kc_nverbs;
 /* Does it end or begin a connection, so that it makes sense when there is none? */
 bool kc_verb_connects(const struct kc_verb *v);
+/* Belongs before DRIVER_OK. */
+bool kc_verb_sets_up(const struct kc_verb *v);
 
 /* One action of a line. */
 struct kc_step {

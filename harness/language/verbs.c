@@ -97,6 +97,13 @@ const struct kc_verb kc_verbs[] = {
 	  "a fresh dirty log and LOG_ALL, while rings run; `log on used rings` has them logged, too, and "
 	  "`log on used rings elsewhere` under other addresses than their own" },
 	{ V, "log off", kc_do_log_off, "LOG_ALL is cleared" },
+	{ V, "inflight <n> queues size <n>", kc_do_inflight,
+	  "GET_INFLIGHT_FD, then SET_INFLIGHT_FD with that buffer, before queues start" },
+	{ V, "inflight again", kc_do_inflight_again, "SET_INFLIGHT_FD with the same buffer" },
+	{ V, "inflight taken <n>", kc_do_inflight_taken,
+	  "split: marks what is published on that queue as a back-end would have that took it and died" },
+	{ V, "inflight half done <n>", kc_do_inflight_half_done,
+	  "split: takes back the marks of the last request used, as if the back-end had died before it made them" },
 	{ V, "reset", kc_do_reset, "device reset by STATUS, else RESET_DEVICE, else stopping all rings" },
 	{ V, "write config <n> = <n>", kc_do_write_config, "one byte at that offset, flags 0" },
 	{ V, "kill", kc_do_kill, "SIGKILL to a back-end that kickcall started; the next `vmm session` starts it" },
@@ -173,4 +180,9 @@ bool kc_verb_connects(const struct kc_verb *v)
 {
 	return v->run == kc_do_open || v->run == kc_do_connect || v->run == kc_do_disconnect ||
 		v->run == kc_do_session;
+}
+
+bool kc_verb_sets_up(const struct kc_verb *v)
+{
+	return v->subject == KC_SUBJ_QUEUE || v->run == kc_do_inflight;
 }

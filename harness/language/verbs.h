@@ -26,7 +26,8 @@ KC_VERB(negotiate_combination);
 KC_VERB(open); KC_VERB(connect); KC_VERB(disconnect); KC_VERB(negotiate); KC_VERB(memory);
 KC_VERB(stop); KC_VERB(start); KC_VERB(start_from); KC_VERB(enable); KC_VERB(disable);
 KC_VERB(swap_kick); KC_VERB(swap_call); KC_VERB(reset); KC_VERB(resend_features);
-KC_VERB(log_on); KC_VERB(log_off);
+KC_VERB(log_on); KC_VERB(log_off); KC_VERB(inflight); KC_VERB(inflight_again);
+KC_VERB(inflight_taken); KC_VERB(inflight_half_done);
 KC_VERB(resend_addr); KC_VERB(settle); KC_VERB(session);
 KC_VERB(write_config); KC_VERB(kill); KC_VERB(driver_ok);
 

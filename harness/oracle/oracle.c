@@ -23,6 +23,7 @@ const struct kc_point *const kc_points[] = {
 	&kc_point_notify,
 	&kc_point_in_order,
 	&kc_point_log,
+	&kc_point_inflight,
 	&kc_point_base,
 	&kc_point_grammar,
 	&kc_point_progress,

@@ -121,6 +121,15 @@ void kc_oracle_log_off(struct kc_oracle *o);
 /* Pages that need their bit and do not have it yet. *changed: pages that need one, since log on. */
 uint64_t kc_oracle_unlogged(struct kc_oracle *o, uint64_t *changed);
 
+/* SET_INFLIGHT_FD was acknowledged. The regions are borrowed until the next call, or the end of the
+ * session. NULL: they go. */
+struct kc_oracle_inflight {
+	const uint8_t *regions;
+	uint64_t stride;		/* bytes from region to region */
+	unsigned queues, size;		/* how many, for rings of so many at most */
+};
+void kc_oracle_inflight(struct kc_oracle *o, const struct kc_oracle_inflight *f);
+
 /* Looks at memory now. Cheap when nothing moved; called after every switch (sim) or poll (live). */
 void kc_oracle_observe(struct kc_oracle *o);
 /* Compares all of guest memory with the copy (canaries, driver-owned areas). */

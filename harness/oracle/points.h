@@ -73,7 +73,8 @@ struct kc_point {
 extern const struct kc_point *const kc_points[];	/* NULL-terminated */
 extern const struct kc_point kc_point_conservation, kc_point_used_len, kc_point_canary,
 	kc_point_ownership, kc_point_indices, kc_point_notify, kc_point_in_order, kc_point_base,
-	kc_point_grammar, kc_point_progress, kc_point_silence, kc_point_log;
+	kc_point_grammar, kc_point_progress, kc_point_silence, kc_point_log,
+	kc_point_inflight;
 
 /* 1 conservation, per queue */
 struct kc_lost {
@@ -129,6 +130,12 @@ struct kc_logged {
 	uint64_t since;		/* serial of the last chain offered before the log was on */
 };
 void kc_dirty_free(struct kc_dirty *d);
+
+/* 8 what is in flight */
+struct kc_regions {
+	bool on;
+	struct kc_oracle_inflight at;
+};
 
 /* 10 grammar of messages */
 #define KC_EXPECTED_MAX	64u

@@ -135,6 +135,7 @@ struct kc_oracle {
 	struct kc_progress progress;
 	struct kc_silence silence;
 	struct kc_dirty dirty;
+	struct kc_regions regions;
 };
 
 /* One used entry, or one buffer that an in-order batch skipped. */

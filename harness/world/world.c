@@ -565,7 +565,7 @@ static void run_steps(struct kc_world *w)
 			continue;
 		/* Queues come before DRIVER_OK (VIRTIO-INIT-DRV-01): it is set at the first line
 		 * that makes none. */
-		if (step->verb->subject != KC_SUBJ_QUEUE && !w->driver_ok_held &&
+		if (!kc_verb_sets_up(step->verb) && !w->driver_ok_held &&
 		    kc_world_driver_ok(w))
 			return;
 		if (translate(w, step, &now) || step->verb->run(w, &now))

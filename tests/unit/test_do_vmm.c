@@ -65,6 +65,29 @@ static void test_log(void **state)
 	errs(&p, LOG("vmm log on\n" SERVED "vmm reset\nexpect logged\n"), "9:8: the log is off");
 }
 
+static void test_inflight(void **state)
+{
+	struct play p = { .ref.capacity = 64 };
+	const char *head = "needs INFLIGHT_SHMFD\nvmm inflight 1 queues size 8\n";
+	char script[512];
+
+	(void)state;
+#define INFLIGHT(lines)	(snprintf(script, sizeof(script), "%s%s", head, lines), script)
+	passes(&p, INFLIGHT(QUEUE SERVED));
+	line_says(4, "GET_INFLIGHT_FD {mmap_size 0x0, mmap_offset 0x0, num_queues 1, queue_size 8}");
+	line_says(4, "SET_INFLIGHT_FD");
+	passes(&p, INFLIGHT("queue 0 split size 8 later\ndriver 2 requests\n"
+			    "vmm inflight taken 0, inflight again, start 0\nexpect 2 used\n"));
+	passes(&p, INFLIGHT("vmm inflight 2 queues size 16\n" QUEUE SERVED));
+	passes(&p, INFLIGHT(QUEUE SERVED "vmm stop 0, inflight half done 0, start 0\nexpect nothing used\n"));
+	errs(&p, INFLIGHT(QUEUE "vmm inflight taken 0\n"),
+	     "6:5: queue 0 is started, or has no in-flight region");
+	errs(&p, INFLIGHT("queue 1 split size 8 later\nvmm inflight half done 1\n"),
+	     "6:5: queue 1 is started, or has no in-flight region");
+	errs(&p, INFLIGHT("queue 0 split size 8 later\nvmm inflight half done 0\n"),
+	     "6:5: nothing was used yet");
+}
+
 static void test_connect_and_negotiate(void **state)
 {
 	struct play p = { 0 };
@@ -301,6 +324,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_open_sends_nothing),
 		cmocka_unit_test(test_log),
+		cmocka_unit_test(test_inflight),
 		cmocka_unit_test(test_connect_and_negotiate),
 		cmocka_unit_test(test_a_new_session_after_a_disconnection),
 		cmocka_unit_test(test_a_new_connection_may_not_be_lost_either),

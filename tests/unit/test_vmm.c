@@ -2,7 +2,7 @@
 /*
  * The VMM's control plane against a back-end that writes down what it is asked and answers at once.
  * What concerns eventfds is run with simulated and with real ones.
- * Modules: sim/vmm.c, sim/vmm_log.c
+ * Modules: sim/vmm.c, sim/vmm_inflight.c, sim/vmm_log.c
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -13,6 +13,9 @@
 #include <string.h>
 #include <cmocka.h>
 #include <linux/virtio_config.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <kickcall/inflight.h>
 #include <sim/vmm.h>
 
 /* --- The fake back-end ------------------------------------------------------------------------ */
@@ -30,6 +33,8 @@ struct fake {
 	bool call_on_stop;		/* signals the call just before it answers GET_VRING_BASE */
 	bool call_old_on_swap;		/* signals the call that is being replaced */
 	int open_ret;
+	uint64_t inflight_bytes;	/* of the file behind GET_INFLIGHT_FD's answer */
+	uint64_t inflight_said;		/* ...and what the answer says; 0: no descriptor either */
 
 	char log[LOG_MAX][120];
 	unsigned nlog;
@@ -87,6 +92,24 @@ static void answer_u64(struct fake *f, uint32_t id, uint64_t value)
 	f->reply.u64 = value;
 }
 
+static void answer_inflight(struct fake *f, const struct kc_msg *m)
+{
+	int fd = memfd_create("inflight", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(posix_fallocate(fd, 0, (off_t)f->inflight_bytes), 0);
+	answer(f, m->id);
+	f->reply.payload = KC_PL_INFLIGHT;
+	f->reply.inflight = m->inflight;
+	f->reply.inflight.mmap_size = f->inflight_said;
+	f->reply.handles[0] = (struct kc_handle){ .fd = fd };
+	f->reply.nhandles = 1;
+	if (!f->inflight_said) {
+		kc_handle_close(&f->reply.handles[0]);
+		f->reply.nhandles = 0;
+	}
+}
+
 /* Requests with a reply of their own; false: it is not one of them. */
 static bool answer_own(struct fake *f, const struct kc_msg *m)
 {
@@ -102,6 +125,9 @@ static bool answer_own(struct fake *f, const struct kc_msg *m)
 		return true;
 	case KC_VU_GET_STATUS:
 		answer_u64(f, m->id, f->status);
+		return true;
+	case KC_VU_GET_INFLIGHT_FD:
+		answer_inflight(f, m);
 		return true;
 	case KC_VU_SET_LOG_BASE:
 		answer_u64(f, m->id, 0);
@@ -336,7 +362,7 @@ static void test_cannot_open(void **state)
 
 #define ACK	VIRTIO_CONFIG_S_ACKNOWLEDGE
 #define DRIVER	VIRTIO_CONFIG_S_DRIVER
-#define F_OK	VIRTIO_CONFIG_S_FEATURES_OK
+#define FEATS_OK	VIRTIO_CONFIG_S_FEATURES_OK
 
 static void test_features_ok(void **state)
 {
@@ -348,11 +374,11 @@ static void test_features_ok(void **state)
 	forget_log(&m);
 	m.vmm.driver_features = KC_BIT(32);
 	assert_int_equal(kc_vmm_set_status(&m.vmm, ACK | DRIVER), KC_OUT_OK);
-	assert_int_equal(kc_vmm_set_status(&m.vmm, ACK | DRIVER | F_OK), KC_OUT_OK);
-	assert_int_equal(kc_vmm_set_status(&m.vmm, ACK | DRIVER | F_OK | 4), KC_OUT_OK);
+	assert_int_equal(kc_vmm_set_status(&m.vmm, ACK | DRIVER | FEATS_OK), KC_OUT_OK);
+	assert_int_equal(kc_vmm_set_status(&m.vmm, ACK | DRIVER | FEATS_OK | 4), KC_OUT_OK);
 	assert_log(&m, "SET_STATUS", "SET_FEATURES {u64 0x140000000}", "SET_STATUS", "GET_STATUS",
 		   "SET_STATUS");
-	assert_int_equal(m.vmm.status, ACK | DRIVER | F_OK | 4);
+	assert_int_equal(m.vmm.status, ACK | DRIVER | FEATS_OK | 4);
 	assert_int_equal(traced(&m, KC_ACTOR_VMM, "status"), 3);
 	wreck(&m);
 }
@@ -365,7 +391,7 @@ static void test_features_refused(void **state)
 	build(&m, KC_MODE_SIM);
 	assert_int_equal(kc_vmm_connect(&m.vmm), KC_OUT_OK);
 	m.fake.status_sticks = true;
-	assert_int_equal(kc_vmm_set_status(&m.vmm, ACK | DRIVER | F_OK), KC_OUT_REFUSED);
+	assert_int_equal(kc_vmm_set_status(&m.vmm, ACK | DRIVER | FEATS_OK), KC_OUT_REFUSED);
 	assert_non_null(strstr(m.vmm.err.msg, "FEATURES_OK did not stay"));
 	assert_int_equal(m.vmm.status, 0);
 	wreck(&m);
@@ -377,7 +403,7 @@ static void test_features_refused(void **state)
 	assert_int_equal(kc_vmm_connect(&m.vmm), KC_OUT_OK);
 	forget_log(&m);
 	assert_int_equal(kc_vmm_set_status(&m.vmm, ACK), KC_OUT_OK);
-	assert_int_equal(kc_vmm_set_status(&m.vmm, ACK | F_OK), KC_OUT_REFUSED);
+	assert_int_equal(kc_vmm_set_status(&m.vmm, ACK | FEATS_OK), KC_OUT_REFUSED);
 	assert_log(&m, "SET_FEATURES");
 	wreck(&m);
 }
@@ -392,7 +418,7 @@ static void test_bit_30_not_taken(void **state)
 	assert_int_equal(kc_vmm_connect(&m.vmm), KC_OUT_OK);
 	forget_log(&m);
 	m.vmm.driver_features = KC_BIT(32);
-	assert_int_equal(kc_vmm_set_status(&m.vmm, F_OK), KC_OUT_OK);
+	assert_int_equal(kc_vmm_set_status(&m.vmm, FEATS_OK), KC_OUT_OK);
 	assert_log(&m, "SET_FEATURES {u64 0x100000000}");
 	forget_log(&m);
 	assert_int_equal(kc_vmm_queue_start(&m.vmm, 0, &m.config), KC_OUT_OK);
@@ -526,6 +552,39 @@ static void test_log_is_missing(void **state)
 	m.vmm.pf_wanted |= KC_BIT(KC_PF_LOG_SHMFD);
 	start(&m);
 	assert_int_equal(kc_vmm_log_on(&m.vmm, false, 0), KC_OUT_UNSUPPORTED);
+	wreck(&m);
+}
+
+static void test_inflight(void **state)
+{
+	static const struct { uint64_t file, said; const char *why; } bad[] = {
+		{ 4096, 0, "no file descriptor" }, { 4096, 512, "too few bytes" },
+		{ 500, 800, "ends before" }, { 4096, 1002, "misaligned" },
+	};
+	struct machine m;
+
+	(void)state;
+	build(&m, KC_MODE_SIM);
+	m.vmm.pf_wanted |= KC_BIT(KC_PF_INFLIGHT_SHMFD);
+	assert_int_equal(kc_vmm_connect(&m.vmm), KC_OUT_OK);
+	assert_int_equal(kc_vmm_inflight_set(&m.vmm), KC_OUT_FAULT);	/* there is none */
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		m.fake.inflight_bytes = bad[i].file;
+		m.fake.inflight_said = bad[i].said;
+		assert_int_equal(kc_vmm_inflight_get(&m.vmm, 2, 16), KC_OUT_GARBLED);
+		assert_non_null(strstr(m.vmm.err.msg, bad[i].why));
+	}
+	m.fake.inflight_bytes = m.fake.inflight_said = 1024;
+	forget_log(&m);
+	assert_int_equal(kc_vmm_inflight_get(&m.vmm, 2, 16), KC_OUT_OK);
+	assert_int_equal(kc_vmm_inflight_set(&m.vmm), KC_OUT_OK);
+	assert_log(&m, "GET_INFLIGHT_FD {mmap_size 0x0, mmap_offset 0x0, num_queues 2, queue_size 16}",
+		   "SET_INFLIGHT_FD {mmap_size 0x400, mmap_offset 0x0, num_queues 2, queue_size 16}");
+	assert_ptr_equal(kc_vmm_inflight_region(&m.vmm.inflight, 1), m.vmm.inflight.map + 512);
+	assert_null(kc_vmm_inflight_region(&m.vmm.inflight, 2));
+	kc_vmm_inflight_region(&m.vmm.inflight, 1)->version = 1;
+	kc_vmm_disconnect(&m.vmm);	/* it outlives the session */
+	assert_int_equal(kc_vmm_inflight_region(&m.vmm.inflight, 1)->version, 1);
 	wreck(&m);
 }
 
@@ -839,6 +898,7 @@ int main(void)
 		cmocka_unit_test(test_mem_table),
 		cmocka_unit_test(test_log),
 		cmocka_unit_test(test_log_is_missing),
+		cmocka_unit_test(test_inflight),
 		cmocka_unit_test(test_config),
 		BOTH(test_queue_start),
 		BOTH(test_queue_start_options),
