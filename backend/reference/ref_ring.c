@@ -316,10 +316,14 @@ void kc_ref_ring_publish(struct kc_ref_ring *ring)
 
 /* May the driver learn of the newest chain together with the next one? Not if it is told less than
  * all that could be written: a chain without a used entry of its own counts as written in full
- * (VQ-SPLIT-INORDER-02). And not for long: a driver that has run out of room waits for us. */
+ * (VQ-SPLIT-INORDER-02). And not for long: a driver that has run out of room waits for us; nor if the
+ * device has no use for the next chain, which may come late. */
 static bool may_wait(const struct kc_ref_ring *ring, const struct kc_ref_chain *chain)
 {
-	return kc_ref_has(ring->ref, VIRTIO_F_IN_ORDER) && ring->held.len == chain->in.len &&
+	struct kc_ref *r = ring->ref;
+
+	return (!r->device->ready || r->device->ready(r, ring->qi)) &&
+	       kc_ref_has(r, VIRTIO_F_IN_ORDER) && ring->held.len == chain->in.len &&
 	       ring->held.chains < HELD_MAX && ring->held.slots < ring->size / 2 &&
 	       ring->format->pending(ring);
 }
