@@ -86,7 +86,7 @@ enum kc_contents { KC_CONTENTS_UNKNOWN, KC_CONTENTS_PATTERN, KC_CONTENTS_ZEROES 
 /* KC_CONTENTS_PATTERN is kc_storage_pattern (kickcall/storage.h). */
 
 struct kc_port_ops {
-	const char *device;		/* "blk", "loopback", "net" */
+	const char *device;		/* "blk", "loopback", "net", ... */
 	uint32_t virtio_id;		/* 0: none of the specification's */
 	uint64_t features;		/* device-type bits the driver understands */
 	bool random;			/* what it writes may be anything: a byte that looks untouched is no
@@ -161,6 +161,7 @@ extern const struct kc_port_ops kc_port_loopback;
 extern const struct kc_port_ops kc_port_net;
 extern const struct kc_port_ops kc_port_rng;
 extern const struct kc_port_ops kc_port_scsi;
+extern const struct kc_port_ops kc_port_console;
 /* NULL if unknown. */
 const struct kc_port_ops *kc_port_by_name(const char *device);
 extern const struct kc_port_ops *const kc_ports[];	/* NULL-terminated */

@@ -21,6 +21,7 @@ static const struct kc_ref_device *const devices[] = {
 	&kc_ref_rng,
 	&kc_ref_scsi,
 	&kc_ref_fs,
+	&kc_ref_console,
 };
 
 /*

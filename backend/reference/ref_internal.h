@@ -385,6 +385,7 @@ extern const struct kc_ref_device kc_ref_loopback;
 extern const struct kc_ref_device kc_ref_net;
 extern const struct kc_ref_device kc_ref_rng;
 extern const struct kc_ref_device kc_ref_scsi;
+extern const struct kc_ref_device kc_ref_console;
 
 /* ---- ref.c ---- */
 

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
+#include <linux/virtio_console.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 #include <linux/virtio_scsi.h>
@@ -117,6 +118,9 @@ static const struct feature {
 	{ "scsi", VIRTIO_SCSI_F_HOTPLUG, "hotplug" },
 	{ "scsi", VIRTIO_SCSI_F_CHANGE, "change" },
 	{ "scsi", VIRTIO_SCSI_F_T10_PI, "t10_pi" },
+	{ "console", VIRTIO_CONSOLE_F_SIZE, "console_size" },
+	{ "console", VIRTIO_CONSOLE_F_MULTIPORT, "multiport" },
+	{ "console", VIRTIO_CONSOLE_F_EMERG_WRITE, "emerg_write" },
 };
 
 static bool is_of(const struct feature *f, const char *device)

@@ -47,6 +47,16 @@ static void test_a_devices_bits_are_that_devices(void **state)
 	assert_string_equal(kc_feature_name(NULL, 28), "indirect");
 }
 
+/* VIRTIO 1.3, 5.3.3 */
+static void test_a_consoles_bits(void **state)
+{
+	(void)state;
+	assert_int_equal(kc_feature_by_name("console", "console_size"), 0);
+	assert_int_equal(kc_feature_by_name("console", "multiport"), 1);
+	assert_int_equal(kc_feature_by_name("console", "emerg_write"), 2);
+	assert_null(kc_feature_name("console", 3));
+}
+
 static void test_no_other_bit_has_a_name(void **state)
 {
 	unsigned named = 0;
@@ -70,6 +80,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names_and_bits_belong_together),
 		cmocka_unit_test(test_a_devices_bits_are_that_devices),
+		cmocka_unit_test(test_a_consoles_bits),
 		cmocka_unit_test(test_no_other_bit_has_a_name),
 		cmocka_unit_test(test_unknown_names),
 	};
