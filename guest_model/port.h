@@ -162,6 +162,7 @@ extern const struct kc_port_ops kc_port_net;
 extern const struct kc_port_ops kc_port_rng;
 extern const struct kc_port_ops kc_port_scsi;
 extern const struct kc_port_ops kc_port_console;
+extern const struct kc_port_ops kc_port_vsock;
 /* NULL if unknown. */
 const struct kc_port_ops *kc_port_by_name(const char *device);
 extern const struct kc_port_ops *const kc_ports[];	/* NULL-terminated */

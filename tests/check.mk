@@ -37,7 +37,7 @@ unit: $(UNITS)
 # The suite against the reference back-end: in the simulator, and live in a process of its own. The first
 # devices have all of it, the others their own scenarios and those of the rings.
 WHOLE    := blk loopback net
-PARTS    := rng scsi fs console
+PARTS    := rng scsi fs console vsock
 
 .PHONY: scenarios
 scenarios: $(KICKCALL)

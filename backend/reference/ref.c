@@ -22,6 +22,7 @@ static const struct kc_ref_device *const devices[] = {
 	&kc_ref_scsi,
 	&kc_ref_fs,
 	&kc_ref_console,
+	&kc_ref_vsock,
 };
 
 /*

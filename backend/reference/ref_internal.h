@@ -386,6 +386,7 @@ extern const struct kc_ref_device kc_ref_net;
 extern const struct kc_ref_device kc_ref_rng;
 extern const struct kc_ref_device kc_ref_scsi;
 extern const struct kc_ref_device kc_ref_console;
+extern const struct kc_ref_device kc_ref_vsock;
 
 /* ---- ref.c ---- */
 

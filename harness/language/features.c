@@ -7,6 +7,7 @@
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 #include <linux/virtio_scsi.h>
+#include <linux/virtio_vsock.h>
 #include <linux/vhost.h>
 #include <harness/language/script.h>
 #include <kickcall/message.h>
@@ -26,6 +27,13 @@
 #endif
 #ifndef VIRTIO_BLK_F_ZONED
 #define VIRTIO_BLK_F_ZONED 17
+#endif
+
+#ifndef VIRTIO_VSOCK_F_STREAM
+#define VIRTIO_VSOCK_F_STREAM 0
+#endif
+#ifndef VIRTIO_VSOCK_F_NO_IMPLIED_STREAM
+#define VIRTIO_VSOCK_F_NO_IMPLIED_STREAM 2
 #endif
 
 #ifndef VIRTIO_NET_F_NOTF_COAL
@@ -121,6 +129,9 @@ static const struct feature {
 	{ "console", VIRTIO_CONSOLE_F_SIZE, "console_size" },
 	{ "console", VIRTIO_CONSOLE_F_MULTIPORT, "multiport" },
 	{ "console", VIRTIO_CONSOLE_F_EMERG_WRITE, "emerg_write" },
+	{ "vsock", VIRTIO_VSOCK_F_STREAM, "stream" },
+	{ "vsock", VIRTIO_VSOCK_F_SEQPACKET, "seqpacket" },
+	{ "vsock", VIRTIO_VSOCK_F_NO_IMPLIED_STREAM, "no_implied_stream" },
 };
 
 static bool is_of(const struct feature *f, const char *device)

@@ -43,7 +43,7 @@ ROOT = HERE.parent.parent
 
 REQUIRED = ("title", "from", "clause", "caught-by", "device", "file")
 OPTIONAL = {"verdict": ("fail", "warn"), "mode": ("sim", "live")}
-DEVICES = ("blk", "loopback", "net", "rng", "scsi", "fs", "console")
+DEVICES = ("blk", "loopback", "net", "rng", "scsi", "fs", "console", "vsock")
 # Of the runner's own deadlines, so that a back-end that hangs is told of in seconds.
 TIMEOUT_SCALE = "0.1"
 DEADLINE_S = 60

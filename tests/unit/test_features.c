@@ -57,6 +57,16 @@ static void test_a_consoles_bits(void **state)
 	assert_null(kc_feature_name("console", 3));
 }
 
+/* VIRTIO 1.3, 5.10.3 */
+static void test_a_socket_devices_bits(void **state)
+{
+	(void)state;
+	assert_int_equal(kc_feature_by_name("vsock", "stream"), 0);
+	assert_int_equal(kc_feature_by_name("vsock", "seqpacket"), 1);
+	assert_int_equal(kc_feature_by_name("vsock", "no_implied_stream"), 2);
+	assert_null(kc_feature_name("vsock", 3));
+}
+
 static void test_no_other_bit_has_a_name(void **state)
 {
 	unsigned named = 0;
@@ -81,6 +91,7 @@ int main(void)
 		cmocka_unit_test(test_names_and_bits_belong_together),
 		cmocka_unit_test(test_a_devices_bits_are_that_devices),
 		cmocka_unit_test(test_a_consoles_bits),
+		cmocka_unit_test(test_a_socket_devices_bits),
 		cmocka_unit_test(test_no_other_bit_has_a_name),
 		cmocka_unit_test(test_unknown_names),
 	};
