@@ -36,7 +36,7 @@ static void add_violation(struct kc_world *w, const char *clause, const char *me
 {
 	const struct kc_clause *c = kc_clause_by_id(clause);
 	const struct kc_step *s = step_now(w);
-	unsigned line = s ? s->line : 0;
+	unsigned line = s ? s->line : 0, qi;
 	struct kc_violation *v;
 	bool first_must;
 
@@ -46,6 +46,8 @@ static void add_violation(struct kc_world *w, const char *clause, const char *me
 	worsen(w, c->judge == KC_JUDGE_FAIL ? KC_FAIL : KC_WARN);
 	if (already_said(w->result, clause, line))
 		return;
+	if (w->result->level != KC_LEVEL_MUST && c->judge == KC_JUDGE_FAIL)
+		w->misled = !kc_world_driver_broke(w, &qi);
 	v = &w->result->violations[w->result->nviolations++];
 	snprintf(v->clause, sizeof(v->clause), "%s", clause);
 	snprintf(v->message, sizeof(v->message), "%s%s%s%s", message, *w->choice ? " (with " : "",

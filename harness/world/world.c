@@ -581,18 +581,27 @@ static void run_steps(struct kc_world *w)
 
 /* The oracle watches the driver as well: where no hand has meddled with the ring, a broken rule of the
  * driver's is kickcall's own fault, and nobody else is to be blamed for what came of it. */
-void kc_world_judge_driver(struct kc_world *w)
+const char *kc_world_driver_broke(struct kc_world *w, unsigned *qi)
 {
 	struct kc_oracle_view v;
 
-	for (unsigned qi = 0; qi < KC_QUEUES_MAX; qi++) {
-		if (!w->q[qi].made || w->q[qi].raw || w->q[qi].rebased)
+	for (*qi = 0; *qi < KC_QUEUES_MAX; ++*qi) {
+		if (!w->q[*qi].made || w->q[*qi].raw || w->q[*qi].rebased)
 			continue;
-		kc_oracle_view(w->oracle, qi, &v);
+		kc_oracle_view(w->oracle, *qi, &v);
 		if (v.driver_broke)
-			kc_world_stop(w, KC_ERROR, "kickcall's own driver broke a rule on queue %u: %s", qi,
-				      v.driver_broke);
+			return v.driver_broke;
 	}
+	return NULL;
+}
+
+void kc_world_judge_driver(struct kc_world *w)
+{
+	unsigned qi;
+	const char *rule = w->misled ? NULL : kc_world_driver_broke(w, &qi);
+
+	if (rule)
+		kc_world_stop(w, KC_ERROR, "kickcall's own driver broke a rule on queue %u: %s", qi, rule);
 }
 
 /* The end of a scenario that could be played to its end: stop every ring, and close the books. */

@@ -106,6 +106,7 @@ struct kc_world {
 	bool loss_judged;		/* its fate has been looked at */
 	bool loss_allowed;		/* ...and an expectation said it may */
 	bool over;			/* nothing more can be run */
+	bool misled;			/* the back-end broke a MUST while the driver had broken no rule */
 	/* Requests that the device refused, or answered wrongly, and no expectation has claimed. */
 	struct { int code; char what[96]; } refused[64];
 	unsigned nrefused;
@@ -178,8 +179,11 @@ struct kc_world_queue *kc_world_queue(struct kc_world *w, unsigned qi);
 /* Its ring, if it is of that layout; NULL after a script error about `what`. */
 struct kc_split *kc_world_split(struct kc_world *w, unsigned qi, const char *what);
 struct kc_packed *kc_world_packed(struct kc_world *w, unsigned qi, const char *what);
-/* Has kickcall's own driver broken a rule? Then the scenario is an error. Asked before a queue's books are
- * closed by its next start, and at the end. */
+/* The rule that kickcall's own driver has broken on a ring that no hand has meddled with, and the queue;
+ * or NULL. */
+const char *kc_world_driver_broke(struct kc_world *w, unsigned *qi);
+/* Has it? Then the scenario is an error, unless the back-end had misled the driver. Asked before a queue's
+ * books are closed by its next start, and at the end. */
 void kc_world_judge_driver(struct kc_world *w);
 /* Gives a queue's requests back to the port, and the queue up. Its memory stays as it is, for the oracle
  * to watch. One that was not made is left alone. */

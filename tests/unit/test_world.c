@@ -206,6 +206,50 @@ static void test_a_used_idx_beyond_all_bounds_ends_the_scenario(void **state)
 	assert_int_equal(times(trace, "\"step\":6"), 0);
 }
 
+/* A used entry of nobody, and a descriptor in flight rewritten, in whichever order. */
+static void sins(struct play *p, struct kc_world *w, bool driver_first)
+{
+	uint8_t *used = kc_mem_host(&w->mem, w->q[0].config.used, kc_used_bytes(2));
+	uint8_t *avail = kc_mem_host(&w->mem, w->q[0].config.avail, kc_avail_bytes(2));
+	uint8_t zeroes[2 * 16] = { 0 };
+
+	if (w->trace.step < 4)
+		return;
+	p->frozen = true;
+	if (!kc_ring_load16(avail + KC_AVAIL_IDX, __ATOMIC_ACQUIRE) || p->steps++)
+		return;
+	if (driver_first)
+		kc_mem_write(&w->mem, w->q[0].config.desc, zeroes, sizeof(zeroes));
+	kc_ring_store32(used + kc_used_slot(0), 77, __ATOMIC_RELAXED);
+	kc_ring_store16(used + KC_USED_IDX, 1, __ATOMIC_RELEASE);
+	kc_oracle_observe(w->oracle);
+	kc_mem_write(&w->mem, w->q[0].config.desc, zeroes, sizeof(zeroes));
+}
+
+static void the_device_first(struct play *p, struct kc_world *w)
+{
+	sins(p, w, false);
+}
+
+static void the_driver_first(struct play *p, struct kc_world *w)
+{
+	sins(p, w, true);
+}
+
+/* A driver that was misled may stray; one that strays by itself is kickcall's own fault. */
+static void test_who_strayed_first(void **state)
+{
+	struct play p = { .on_step = the_device_first };
+
+	(void)state;
+	play(&p, "queue 0 split size 2\ndriver request exactly 2 descriptors, kick\nvmm settle\n");
+	assert_int_equal(result.verdict, KC_FAIL);
+	assert_string_equal(result.violations[0].clause, "VQ-SPLIT-USED-02");
+	p.on_step = the_driver_first;
+	trouble(&p, "queue 0 split size 2\ndriver request exactly 2 descriptors, kick\nvmm settle\n",
+		"kickcall's own driver broke a rule on queue 0: a descriptor was rewritten");
+}
+
 static uint8_t *slot_host(struct kc_world *w, unsigned slot)
 {
 	return kc_mem_host(&w->mem, w->q[0].config.desc + 16 * slot, 16);
@@ -272,6 +316,7 @@ int main(void)
 		cmocka_unit_test(test_dying_of_a_disconnection_is_a_violation),
 		cmocka_unit_test(test_a_refused_request_is_a_violation_where_nobody_claims_it),
 		cmocka_unit_test(test_a_used_idx_beyond_all_bounds_ends_the_scenario),
+		cmocka_unit_test(test_who_strayed_first),
 		cmocka_unit_test(test_what_no_packed_ring_can_say),
 	};
 
