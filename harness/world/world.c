@@ -242,6 +242,19 @@ int kc_world_connect(struct kc_world *w)
 	return kc_world_outcome(w, o, "connecting");
 }
 
+/* Nobody has to work without VERSION_1 (VIRTIO-RSVD-DEV-02): a refusal, or a hang-up where there is no
+ * other way to refuse, is a reason to skip. */
+static int not_negotiated(struct kc_world *w, enum kc_outcome o)
+{
+	bool legacy = !(w->vmm.driver_features & KC_BIT(VIRTIO_F_VERSION_1));
+
+	if (!legacy || (o != KC_OUT_REFUSED && o != KC_OUT_CLOSED))
+		return kc_world_outcome(w, o, "negotiating features");
+	if (kc_world_survives(w))
+		return -1;
+	return kc_world_stop(w, KC_SKIP, "the back-end does not work without VERSION_1, and need not");
+}
+
 int kc_world_negotiate(struct kc_world *w, uint64_t features)
 {
 	enum kc_outcome o;
@@ -249,7 +262,7 @@ int kc_world_negotiate(struct kc_world *w, uint64_t features)
 	w->session = true;
 	o = kc_driver_init_device(&w->vmm, features, w->cfg.port, &w->vmm.err);
 	if (o != KC_OUT_OK)
-		return kc_world_outcome(w, o, "negotiating features");
+		return not_negotiated(w, o);
 	o = kc_vmm_set_mem_table(&w->vmm);
 	if (o != KC_OUT_OK)
 		return kc_world_outcome(w, o, "SET_MEM_TABLE");

@@ -55,6 +55,28 @@ static void test_without_leaves_features_out(void **state)
 	assert_int_equal(times(trace, "SET_VRING_ENABLE"), 0);
 }
 
+static void features_not_ok(struct kc_msg *m)
+{
+	m->u64 &= ~8ull;
+}
+
+/* Nobody must work without VERSION_1; with it a refusal of what was offered is a fault, as is a crash. */
+static void test_who_refuses_legacy_drivers_is_not_blamed(void **state)
+{
+	static const char need_not[] = "the back-end does not work without VERSION_1, and need not";
+	struct play p = { .faults = {
+		{ .on = KC_VU_GET_STATUS, .kind = FAULT_EDIT, .edit = features_not_ok } } };
+
+	(void)state;
+	skips(&p, "without version_1\n" QUEUE SERVED, need_not);
+	fails(&p, QUEUE SERVED, CLAUSE, 3, "negotiating features: expected ok, actual refused");
+	p.faults[0] = (struct fault){ .on = KC_VU_SET_FEATURES, .kind = FAULT_CLOSE };
+	skips(&p, "without version_1\n" QUEUE SERVED, need_not);
+	p.faults[0] = (struct fault){ .on = KC_VU_SET_FEATURES, .kind = FAULT_DIE, .status = SIGSEGV };
+	play(&p, "without version_1\n" QUEUE SERVED);
+	assert_int_equal(result.verdict, KC_FAIL);
+}
+
 static void test_a_checkpoint_is_the_end_of_a_line(void **state)
 {
 	struct play p = { 0 };
@@ -306,6 +328,7 @@ int main(void)
 		cmocka_unit_test(test_the_session_comes_first_and_driver_ok_after_the_queues),
 		cmocka_unit_test(test_a_manual_session_connects_when_told),
 		cmocka_unit_test(test_without_leaves_features_out),
+		cmocka_unit_test(test_who_refuses_legacy_drivers_is_not_blamed),
 		cmocka_unit_test(test_a_checkpoint_is_the_end_of_a_line),
 		cmocka_unit_test(test_a_restart_resets_the_marks),
 		cmocka_unit_test(test_a_loss_between_lines_is_a_violation),
