@@ -150,6 +150,19 @@ unsigned kc_world_config_len(const struct kc_world *w)
 	return kc_port_config_len(w->cfg.port, w->vmm.driver_features);
 }
 
+/* Nobody has to work without VERSION_1 (VIRTIO-RSVD-DEV-02): a refusal, or a hang-up, which some notice
+ * only after an ack of the features, is a reason to skip. */
+static int not_negotiated(struct kc_world *w, enum kc_outcome o, const char *what)
+{
+	bool legacy = !(w->vmm.driver_features & KC_BIT(VIRTIO_F_VERSION_1));
+
+	if (!legacy || (o != KC_OUT_REFUSED && o != KC_OUT_CLOSED))
+		return kc_world_outcome(w, o, what);
+	if (kc_world_survives(w))
+		return -1;
+	return kc_world_stop(w, KC_SKIP, "the back-end does not work without VERSION_1, and need not");
+}
+
 static int read_config(struct kc_world *w)
 {
 	unsigned len = kc_world_config_len(w);
@@ -160,7 +173,7 @@ static int read_config(struct kc_world *w)
 		return 0;
 	o = kc_vmm_config_read(&w->vmm, 0, len, w->config_space);
 	if (o != KC_OUT_OK)
-		return kc_world_outcome(w, o, "GET_CONFIG of the device's configuration");
+		return not_negotiated(w, o, "GET_CONFIG of the device's configuration");
 	w->config_len = len;
 	return 0;
 }
@@ -242,19 +255,6 @@ int kc_world_connect(struct kc_world *w)
 	return kc_world_outcome(w, o, "connecting");
 }
 
-/* Nobody has to work without VERSION_1 (VIRTIO-RSVD-DEV-02): a refusal, or a hang-up where there is no
- * other way to refuse, is a reason to skip. */
-static int not_negotiated(struct kc_world *w, enum kc_outcome o)
-{
-	bool legacy = !(w->vmm.driver_features & KC_BIT(VIRTIO_F_VERSION_1));
-
-	if (!legacy || (o != KC_OUT_REFUSED && o != KC_OUT_CLOSED))
-		return kc_world_outcome(w, o, "negotiating features");
-	if (kc_world_survives(w))
-		return -1;
-	return kc_world_stop(w, KC_SKIP, "the back-end does not work without VERSION_1, and need not");
-}
-
 int kc_world_negotiate(struct kc_world *w, uint64_t features)
 {
 	enum kc_outcome o;
@@ -262,10 +262,10 @@ int kc_world_negotiate(struct kc_world *w, uint64_t features)
 	w->session = true;
 	o = kc_driver_init_device(&w->vmm, features, w->cfg.port, &w->vmm.err);
 	if (o != KC_OUT_OK)
-		return not_negotiated(w, o);
+		return not_negotiated(w, o, "negotiating features");
 	o = kc_vmm_set_mem_table(&w->vmm);
 	if (o != KC_OUT_OK)
-		return kc_world_outcome(w, o, "SET_MEM_TABLE");
+		return not_negotiated(w, o, "SET_MEM_TABLE");
 	if (read_config(w) || open_port(w))
 		return -1;
 	w->driver_ok_due = true;

@@ -72,6 +72,11 @@ static void test_who_refuses_legacy_drivers_is_not_blamed(void **state)
 	fails(&p, QUEUE SERVED, CLAUSE, 3, "negotiating features: expected ok, actual refused");
 	p.faults[0] = (struct fault){ .on = KC_VU_SET_FEATURES, .kind = FAULT_CLOSE };
 	skips(&p, "without version_1\n" QUEUE SERVED, need_not);
+	p.faults[0] = (struct fault){ .on = KC_VU_SET_FEATURES, .kind = FAULT_LATER };
+	skips(&p, "without version_1\n" QUEUE SERVED, need_not);
+	p.device = "blk";		/* has a configuration to read */
+	p.faults[0] = (struct fault){ .on = KC_VU_SET_MEM_TABLE, .kind = FAULT_LATER };
+	skips(&p, "without version_1\n" QUEUE SERVED, need_not);
 	p.faults[0] = (struct fault){ .on = KC_VU_SET_FEATURES, .kind = FAULT_DIE, .status = SIGSEGV };
 	play(&p, "without version_1\n" QUEUE SERVED);
 	assert_int_equal(result.verdict, KC_FAIL);
