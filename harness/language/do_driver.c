@@ -7,6 +7,8 @@
 
 /* --- Requests ----------------------------------------------------------------------------------- */
 
+#define HELLOS	50u		/* frames until one has come back */
+
 enum added { ADDED, ADD_FULL, ADD_OVER };
 
 static struct kc_request *make_request(struct kc_world *w, unsigned qi, const struct kc_shape *shape)
@@ -241,6 +243,48 @@ int kc_world_wait_used(struct kc_world *w, unsigned qi, unsigned n)
 			return kc_world_stop(w, KC_INCONCLUSIVE, "queue %u: used idx has moved, and no entry "
 					     "can be taken", qi);
 	}
+	return w->over ? -1 : 0;
+}
+
+/* One frame more, with a receive buffer for it unless one is left over. 0 or -1. */
+static int send_hello(struct kc_world *w, unsigned qi, unsigned rx)
+{
+	static const struct kc_shape plain = { .one_piece = true };
+	uint16_t head;
+
+	if (!w->q[rx].outstanding) {
+		if (add_shape(w, rx, &plain, &head) != ADDED || publish(w, rx))
+			return w->over ? -1 : kc_world_script_error(w, "queue %u has no room", rx);
+		kick(w, rx);
+	}
+	if (add_shape(w, qi, &plain, &head) != ADDED || publish(w, qi))
+		return w->over ? -1 : kc_world_script_error(w, "queue %u has no room", qi);
+	kick(w, qi);
+	return kc_world_wait_used(w, qi, w->q[qi].outstanding);
+}
+
+/* A link that has just come up may lose a frame. Each try has a short time; what is still missing in the
+ * end is judged like everything that does not come. */
+KC_VERB(hello)
+{
+	struct kc_world_queue *q = kc_world_queue(w, s->qi);
+	int rx = q && w->cfg.port->companion ? w->cfg.port->companion(s->qi) : -1;
+	unsigned tries = w->cfg.mode == KC_MODE_LIVE ? HELLOS : 1;
+
+	if (!q)
+		return -1;
+	if (rx < 0 || !kc_world_queue(w, (unsigned)rx))
+		return w->over ? -1 : kc_world_script_error(w, "queue %u does not transmit", s->qi);
+	while (tries--) {
+		if (send_hello(w, s->qi, (unsigned)rx))
+			return -1;
+		if (!kc_sched_wait(w->sched, one_is_used, &w->q[rx].ring, w->cfg.timeout_ns / 10))
+			break;
+	}
+	if (kc_world_wait(w, one_is_used, &w->q[rx].ring, "", "a frame that says hello"))
+		return -1;
+	kc_world_reap(w, (unsigned)rx);
+	kc_world_checkpoint(w);
 	return w->over ? -1 : 0;
 }
 

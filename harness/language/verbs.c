@@ -44,6 +44,9 @@ const struct kc_verb kc_verbs[] = {
 	{ D, "wait used", kc_do_wait_used, "until everything offered is used; looks at memory only" },
 	{ D, "wait urgent", kc_do_wait_urgent, "until the urgent requests are used" },
 	{ D, "wait <n> used", kc_do_wait_n_used, "until N more are used" },
+	{ D, "hello", kc_do_hello,
+	  "net: send frames until one has come back on the receive queue of the pair: a link that has just "
+	  "come up may lose some" },
 	{ D, "wait call", kc_do_wait_call,
 	  "as an interrupt-driven driver: arm, re-check, sleep until the call; until all is used" },
 	{ D, "used_event = <n>", kc_do_used_event, "split, with event_idx" },

@@ -13,7 +13,7 @@ KC_VERB(repeat); KC_VERB(end);
 
 KC_VERB(request); KC_VERB(urgent_request); KC_VERB(requests); KC_VERB(add); KC_VERB(publish);
 KC_VERB(kick); KC_VERB(kick_times); KC_VERB(kick_if_needed);
-KC_VERB(in_parallel); KC_VERB(fill); KC_VERB(wait_used); KC_VERB(wait_n_used); KC_VERB(wait_urgent);
+KC_VERB(in_parallel); KC_VERB(fill); KC_VERB(wait_used); KC_VERB(wait_n_used); KC_VERB(hello); KC_VERB(wait_urgent);
 KC_VERB(wait_call);
 KC_VERB(used_event); KC_VERB(event_in_slots); KC_VERB(no_interrupt); KC_VERB(suppress_calls); KC_VERB(arm_calls);
 
