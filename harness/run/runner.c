@@ -33,6 +33,8 @@
 #define SLOTS_MAX	16
 #define SEC		1000000000ll
 #define NAP_MS		200
+#define CONFIRMED	3u		/* times that a fresh process breaks a SHOULD as the shared one did */
+#define CONFIRMED_MAX	32u		/* clauses */
 #define SPINS_MAX	3u		/* tests that look closely at a back-end that spins */
 #define WORKER_LIMIT_NS	(120 * SEC)	/* far above the sum of a test's own deadlines */
 
@@ -75,6 +77,10 @@ struct runner {
 	unsigned serial;		/* of work directories */
 	char scratch[PATH_MAX];
 	unsigned spins;			/* tests that were told so */
+	struct {
+		char clause[48];
+		unsigned n;
+	} confirmed[CONFIRMED_MAX];	/* warnings that a fresh process gives as well */
 	bool one_shot;			/* the peer ends with its connection: never shared */
 	FILE *trace;
 	unsigned traced;		/* tests whose trace has been appended */
@@ -394,13 +400,43 @@ static void store(struct runner *r, struct slot *s, struct kc_result *res)
 	kc_progress_done(&r->progress, res);
 }
 
+/* A warning that a fresh process gives as well: where its clause is concerned, the shared one has done
+ * nothing that a fresh one would not do. */
+static void confirm(struct runner *r, const struct kc_result *res)
+{
+	for (unsigned i = 0; i < res->nviolations; i++) {
+		const char *clause = res->violations[i].clause;
+		unsigned k;
+
+		for (k = 0; k < CONFIRMED_MAX && r->confirmed[k].clause[0]; k++)
+			if (!strcmp(r->confirmed[k].clause, clause))
+				break;
+		if (k == CONFIRMED_MAX)
+			return;
+		snprintf(r->confirmed[k].clause, sizeof(r->confirmed[k].clause), "%s", clause);
+		r->confirmed[k].n++;
+	}
+}
+
+/* A back-end that warns in every test need not be started anew for every test. */
+static bool is_confirmed(const struct runner *r, const struct kc_result *res)
+{
+	unsigned known = 0;
+
+	for (unsigned i = 0; i < res->nviolations; i++)
+		for (unsigned k = 0; k < CONFIRMED_MAX; k++)
+			known += r->confirmed[k].n >= CONFIRMED &&
+				!strcmp(r->confirmed[k].clause, res->violations[i].clause);
+	return res->verdict == KC_WARN && known == res->nviolations;
+}
+
 /* Does the result need a second look? Then the next attempt is begun: 1. */
 static int second_look(struct runner *r, struct slot *s, struct kc_result *res)
 {
 	enum attempt next = ATTEMPTS;
 	int ret;
 
-	if (s->attempt == FIRST && s->on_shared && res->verdict >= KC_WARN)
+	if (s->attempt == FIRST && s->on_shared && res->verdict >= KC_WARN && !is_confirmed(r, res))
 		next = FRESH;
 	else if (s->attempt != FLIPPED && res->suspicion && res->verdict < KC_INCONCLUSIVE)
 		next = FLIPPED;
@@ -461,6 +497,8 @@ static int finish(struct runner *r, struct slot *s, bool timed_out)
 	r->last = t;
 	if (s->attempt == FRESH && is_milder(res, s->first))
 		only_in_sequence(res, s->first, s->failed_after);
+	if (s->attempt == FRESH && res->verdict == KC_WARN)
+		confirm(r, res);
 	if (s->attempt == FLIPPED && s->first)
 		unwritten(res, s->first);
 	if (s->attempt == FIRST && s->on_shared && s->history)

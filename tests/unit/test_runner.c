@@ -330,6 +330,26 @@ static void a_must_that_becomes_a_should_is_inconclusive(void **state)
 	run_close(&r);
 }
 
+/* Three times a fresh process has warned as well: from the fourth on it is believed at once, and the
+ * process goes on to the fifth. */
+static void a_warning_that_is_confirmed_needs_no_fresh_one(void **state)
+{
+	static const char *const names[] = { "a", "b", "c", "d", "e" };
+	char file[8];
+	struct run r;
+
+	(void)state;
+	for (unsigned i = 0; i < 5; i++) {
+		snprintf(file, sizeof(file), "%s.kick", names[i]);
+		put(file, STOPS(SHOULD, "1"));
+	}
+	run_spawned(&r, "tire");
+	for (unsigned i = 0; i < 4; i++)
+		result(&r, i, names[i], KC_WARN);
+	assert_non_null(strstr(result(&r, 4, "e", KC_INCONCLUSIVE)->reason, "had served d;"));
+	run_close(&r);
+}
+
 static void what_fails_on_a_fresh_one_as_well_fails(void **state)
 {
 	struct run r;
@@ -443,6 +463,7 @@ int main(int argc, char **argv)
 		TEST(known_failures_are_looked_up),
 		TEST(only_in_sequence_is_inconclusive),
 		TEST(a_must_that_becomes_a_should_is_inconclusive),
+		TEST(a_warning_that_is_confirmed_needs_no_fresh_one),
 		TEST(what_fails_on_a_fresh_one_as_well_fails),
 		TEST(a_one_shot_process_is_started_for_each),
 		TEST(what_never_comes_up_ends_the_run),
