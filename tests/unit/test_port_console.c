@@ -129,7 +129,7 @@ static void an_echo_is_what_was_sent(void **state)
 
 static void anything_may_be_typed(void **state)
 {
-	static const uint8_t typed[] = "hello";
+	static const uint8_t typed[17] = "hello";
 	struct fix *t = *state;
 
 	assert_int_equal(receive(t, NULL, typed, 5), KC_PAYLOAD_RIGHT);
