@@ -293,12 +293,30 @@ static int set_inflight(struct kc_world *w)
 	return 0;
 }
 
+/* How many virtqueues must have a region, for the first n queues of the script to have one; -1 after a skip. */
+static int virtqueues_of(struct kc_world *w, unsigned n)
+{
+	int most = -1;
+
+	for (unsigned qi = 0; qi < n; qi++) {
+		int vq = kc_world_virtqueue(w, qi);
+
+		if (vq < 0)
+			return -1;
+		most = vq > most ? vq : most;
+	}
+	return most + 1;
+}
+
 KC_VERB(inflight)
 {
-	unsigned queues = (unsigned)s->args[0].num.plus, size = (unsigned)s->args[1].num.plus;
+	int queues = virtqueues_of(w, (unsigned)s->args[0].num.plus);
+	unsigned size = (unsigned)s->args[1].num.plus;
 
+	if (queues < 0)
+		return -1;
 	kc_oracle_inflight(w->oracle, NULL);	/* the buffer before this one goes */
-	if (done(w, kc_vmm_inflight_get(&w->vmm, queues, size), "GET_INFLIGHT_FD"))
+	if (done(w, kc_vmm_inflight_get(&w->vmm, (unsigned)queues, size), "GET_INFLIGHT_FD"))
 		return -1;
 	for (uint64_t i = 0; i < w->vmm.inflight.bytes; i++)
 		if (w->vmm.inflight.regions[i]) {
