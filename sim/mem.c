@@ -44,8 +44,8 @@
 
 const struct kc_mem_layout_row kc_mem_default_layout[] = {
 	{ .gpa = 0,		.size = 1ull << 20, .fd_offset = 0 },
-	{ .gpa = 0x40000000,	.size = 8ull << 20, .fd_offset = 0x3000 },
-	{ .gpa = 0x40800000,	.size = 1ull << 20, .fd_offset = 0 },
+	{ .gpa = 0x40000000,	.size = 4ull << 20, .fd_offset = 0x3000 },
+	{ .gpa = 0x40400000,	.size = 1ull << 20, .fd_offset = 0 },
 };
 const unsigned kc_mem_default_regions =
 	sizeof(kc_mem_default_layout) / sizeof(kc_mem_default_layout[0]);

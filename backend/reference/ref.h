@@ -24,7 +24,7 @@ struct kc_ref_config {
 	/* blk: a file that outlives the process, and reads what was flushed or written through. With
 	 * a capacity it is made if it does not exist. NULL: memory. fs: the directory that is shared. */
 	const char *file;
-	uint64_t capacity;		/* blk: bytes, 0: 16 MiB of memory; holds kc_storage_pattern */
+	uint64_t capacity;		/* blk: bytes, 0: 2 MiB of memory; holds kc_storage_pattern */
 	bool read_only;			/* blk */
 	unsigned requests_per_s;	/* at most; a look that finds none counts as one. 0: no limit */
 };

@@ -20,7 +20,7 @@
 #include "ref_storage.h"
 
 #define SECTOR			KC_REF_SECTOR
-#define DEFAULT_CAPACITY	(16ull << 20)	/* bytes */
+#define DEFAULT_CAPACITY	(2ull << 20)	/* bytes */
 
 static int make_memory(struct kc_ref_storage *s, uint64_t bytes, struct kc_err *err)
 {
