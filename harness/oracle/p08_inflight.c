@@ -4,8 +4,9 @@
  * was not used yet, and used_idx is the used ring's (VU-INFLIGHT-SPLIT-02): between the used index
  * and the marks there is a moment in which neither holds, so this is looked at when the back-end
  * stands between two steps (sim), and when a ring has stopped. A region that was taken up has
- * version 1 and at least as many entries as the ring (VU-INFLIGHT-02). Which heads a device has taken
- * nobody can see: a mark that is missing is not judged.
+ * version 1 and at least as many entries as the ring with which that was done (VU-INFLIGHT-02); nothing
+ * says what a ring of another size later does to them. Which heads a device
+ * has taken nobody can see: a mark that is missing is not judged.
  */
 #include <inttypes.h>
 #include <kickcall/inflight.h>
@@ -30,12 +31,15 @@ static void judge(struct kc_oracle *o, const struct kc_watch_queue *q)
 {
 	const struct kc_inflight_split *s = region(o, q);
 	uint16_t idx = s ? q->layout->show(q, q->used_pos) : 0;
+	uint32_t *size = &o->regions.size[q->qi];
 
 	if (!s || !q->used)
 		return;
-	if (s->version != KC_INFLIGHT_VERSION || s->desc_num < q->cfg.size)
+	if (!*size)
+		*size = q->cfg.size;
+	if (s->version != KC_INFLIGHT_VERSION || s->desc_num < *size)
 		kc_accuse(o, "VU-INFLIGHT-02", "queue %u: its in-flight region has version %u and %u entries, "
-			  "expected 1 and %u", q->qi, s->version, s->desc_num, q->cfg.size);
+			  "expected 1 and %u", q->qi, s->version, s->desc_num, *size);
 	if (s->used_idx != idx)
 		kc_accuse(o, "VU-INFLIGHT-SPLIT-02", "queue %u: used_idx of its in-flight region is %u, expected "
 			  "the used ring's %u", q->qi, s->used_idx, idx);
@@ -69,7 +73,9 @@ static void session(struct kc_oracle *o, bool begins, bool orderly)
 
 void kc_oracle_inflight(struct kc_oracle *o, const struct kc_oracle_inflight *f)
 {
-	o->regions = (struct kc_regions){ .on = f };
+	if (!f || f->regions != o->regions.at.regions)	/* not the same buffer once more */
+		o->regions = (struct kc_regions){ .on = false };
+	o->regions.on = f;
 	if (f)
 		o->regions.at = *f;
 }

@@ -131,10 +131,13 @@ struct kc_logged {
 };
 void kc_dirty_free(struct kc_dirty *d);
 
+#define KC_WATCH_QUEUES	256u
+
 /* 8 what is in flight */
 struct kc_regions {
 	bool on;
 	struct kc_oracle_inflight at;
+	uint32_t size[KC_WATCH_QUEUES];	/* of the ring that first used something; 0: none has yet */
 };
 
 /* 10 grammar of messages */

@@ -15,7 +15,6 @@
  * The oracle's books, private to harness/oracle/: what was offered, what came back, and what the
  * device may write meanwhile. Chains are read from the shadow, that is, as the driver wrote them.
  */
-#define KC_WATCH_QUEUES	256u
 #define KC_WATCH_HEADS	65536u		/* every value that a 16-bit head can have */
 #define KC_WATCH_RECENT	8u
 #define KC_WATCH_LEFT	128u

@@ -12,7 +12,7 @@ static struct kc_inflight_split *const s = (void *)memory;
 static struct bench_queue *begin(struct bench *b)
 {
 	struct bench_queue *q = start(b, 0, 8, 0, WITHOUT_CALL);
-	struct kc_oracle_inflight f = { (const uint8_t *)memory, sizeof(memory), 1, 8 };
+	struct kc_oracle_inflight f = { (const uint8_t *)memory, sizeof(memory), 1, 16 };
 
 	memset(memory, 0, sizeof(memory));
 	s->version = 1;
@@ -106,6 +106,20 @@ static void no_version(void **state)
 	accused(b, "VU-INFLIGHT-02", "version 0 and 8 entries, expected 1 and 8");
 }
 
+static void entries_are_for_the_first_size(void **state)
+{
+	struct bench *b = *state;
+	struct bench_queue *q = begin(b);
+
+	serve(b, q, 0);
+	s->used_idx = 1;
+	stop(b, q);
+	q = start(b, 0, 16, 0, WITHOUT_CALL);
+	serve(b, q, 0);
+	stop(b, q);
+	none(b);
+}
+
 static void the_next_session_has_none(void **state)
 {
 	struct bench *b = *state;
@@ -128,6 +142,7 @@ int main(void)
 		RUN(an_index_that_stays),
 		LIVE(live_it_may_be_under_way),
 		RUN(no_version),
+		RUN(entries_are_for_the_first_size),
 		RUN(the_next_session_has_none),
 	};
 
