@@ -25,6 +25,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include <sim/mem.h>
+#include <sim/pristine.h>
 
 #define PAGE		4096ull
 #define UVA_BASE	0x2b0000000000ull	/* far from where Linux puts mappings or the heap */
@@ -97,30 +98,10 @@ static uint64_t min64(uint64_t a, uint64_t b)
 
 /* Regions: set-up. */
 
-static uint64_t pattern_word(uint64_t n)
-{
-	uint64_t w = (n + 1) * 0x9e3779b97f4a7c15ull;
-
-	return w ^ (w >> 32);
-}
-
-uint8_t kc_mem_pattern(uint64_t gpa)
-{
-	return pattern_word(gpa / 8) >> (8 * (gpa % 8));
-}
-
-static void fill(struct kc_region *r)
-{
-	for (uint64_t off = 0; off < r->size; off += 8) {
-		uint64_t w = htole64(pattern_word((r->gpa + off) / 8));
-
-		memcpy(r->host + off, &w, sizeof(w));
-	}
-}
-
 static int map_region(struct kc_region *r, struct kc_err *err)
 {
 	void *p;
+	int ret;
 
 	r->memfd = memfd_create("kickcall-guest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (r->memfd < 0)
@@ -134,8 +115,8 @@ static int map_region(struct kc_region *r, struct kc_err *err)
 	if (p == MAP_FAILED)
 		return kc_err_set(err, -errno, "mmap of guest memory: %s", strerror(errno));
 	r->host = p;
-	fill(r);
-	return 0;
+	ret = kc_pristine_read(r->gpa, r->host, r->size);
+	return ret ? kc_err_set(err, ret, "what guest memory begins with: %s", strerror(-ret)) : 0;
 }
 
 /* Rows ascend and do not overlap; page 0 may be there, but is never allocated. */
@@ -253,6 +234,15 @@ int kc_mem_init(struct kc_mem *m, const struct kc_mem_layout_row *rows, unsigned
 	}
 	if (ret)
 		kc_mem_fini(m);
+	return ret;
+}
+
+int kc_mem_prepare(void)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; i < kc_mem_default_regions && !ret; i++)
+		ret = kc_pristine_prepare(kc_mem_default_layout[i].gpa, kc_mem_default_layout[i].size);
 	return ret;
 }
 

@@ -49,11 +49,12 @@ struct kc_mem_layout_row {
 extern const struct kc_mem_layout_row kc_mem_default_layout[];
 extern const unsigned kc_mem_default_regions;
 
+/* It holds what sim/pristine.h says. */
 int kc_mem_init(struct kc_mem *m, const struct kc_mem_layout_row *rows, unsigned nrows,
 		struct kc_err *err);
 void kc_mem_fini(struct kc_mem *m);
-/* The fill pattern's byte at gpa. */
-uint8_t kc_mem_pattern(uint64_t gpa);
+/* Saves processes forked from this one a part of kc_mem_init with the default layout. Negative errno. */
+int kc_mem_prepare(void);
 
 /* Host pointer to [gpa, gpa + len) if it lies in one region, else NULL. */
 void *kc_mem_host(const struct kc_mem *m, uint64_t gpa, uint64_t len);

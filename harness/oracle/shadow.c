@@ -2,28 +2,37 @@
 /*
  * Theory of operation: a byte of copy, two of marks and an eighth of pins for each byte of guest
  * memory (about 6 MiB). Marking a chain costs as much as filling its buffers, and a comparison is
- * a memcmp page by page; bytes are looked at only in pages that differ.
+ * a memcmp page by page; bytes are looked at only in pages that differ. Pages of the copy that were
+ * never written to are shared with all other scenarios (sim/pristine.h).
  */
 #include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <harness/oracle/shadow.h>
+#include <sim/pristine.h>
 
 #define PAGE	4096u
 
 static int init_region(struct kc_shadow_region *r, const struct kc_region *from)
 {
+	void *copy;
+
 	r->gpa = from->gpa;
 	r->size = from->size;
 	r->host = from->host;
-	r->copy = malloc(r->size);
+	if (kc_pristine_map(r->gpa, r->size, &copy))
+		return -ENOMEM;
+	r->copy = copy;
 	r->fresh = calloc(1, r->size);
 	r->permit = calloc(1, r->size);
 	r->pins = calloc(r->size / KC_PIN_BYTES + 1, sizeof(*r->pins));
-	if (!r->copy || !r->fresh || !r->permit || !r->pins)
+	if (!r->fresh || !r->permit || !r->pins)
 		return -ENOMEM;
-	memcpy(r->copy, r->host, r->size);
+	for (uint64_t at = 0; at < r->size; at += PAGE)		/* what was written to before now */
+		if (memcmp(r->copy + at, r->host + at, PAGE))
+			memcpy(r->copy + at, r->host + at, PAGE);
 	return 0;
 }
 
@@ -44,7 +53,8 @@ int kc_shadow_init(struct kc_shadow *s, const struct kc_mem *mem)
 void kc_shadow_fini(struct kc_shadow *s)
 {
 	for (unsigned i = 0; i < s->n; i++) {
-		free(s->r[i].copy);
+		if (s->r[i].copy)
+			munmap(s->r[i].copy, s->r[i].size);
 		free(s->r[i].fresh);
 		free(s->r[i].permit);
 		free(s->r[i].pins);

@@ -29,6 +29,7 @@
 #include <harness/run/runner.h>
 #include <harness/run/scratch.h>
 #include <harness/run/worker.h>
+#include <sim/mem.h>
 
 #define SLOTS_MAX	16
 #define SEC		1000000000ll
@@ -679,6 +680,9 @@ static int set_up(struct runner *r)
 
 	if (ret)
 		return ret;
+	ret = kc_mem_prepare();
+	if (ret)
+		return kc_err_set(r->err, ret, "guest memory: %s", strerror(-ret));
 	r->rep->results = calloc(r->suite->ntests, sizeof(*r->rep->results));
 	r->rep->nresults = r->suite->ntests;
 	if (!r->rep->results)

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <common/rng.h>
 #include <sim/mem.h>
+#include <sim/pristine.h>
 
 #define BORDER	0x40400000ull
 #define MIB	(1ull << 20)
@@ -82,10 +83,10 @@ static void test_pattern(void **state)
 		const struct kc_region *r = &m->regions[i];
 
 		for (uint64_t off = 0; off < r->size; off += 509)
-			assert_int_equal(r->host[off], kc_mem_pattern(r->gpa + off));
+			assert_int_equal(r->host[off], kc_pristine_byte(r->gpa + off));
 	}
 	for (uint64_t gpa = 0; gpa < 65536; gpa++)
-		seen[kc_mem_pattern(gpa)]++;
+		seen[kc_pristine_byte(gpa)]++;
 	for (unsigned i = 0; i < 256; i++)
 		assert_in_range(seen[i], 128, 512);
 }
@@ -135,7 +136,7 @@ static void test_read_write(void **state)
 
 	/* Over the end: nothing is written, nobody is told. */
 	assert_int_equal(kc_mem_write(m, END - 3, "abcd", 4), -EFAULT);
-	assert_int_equal(*(uint8_t *)kc_mem_host(m, END - 3, 1), kc_mem_pattern(END - 3));
+	assert_int_equal(*(uint8_t *)kc_mem_host(m, END - 3, 1), kc_pristine_byte(END - 3));
 	assert_int_equal(kc_mem_read(m, MIB - 1, buf, 2), -EFAULT);
 	assert_int_equal(kc_mem_read(m, UINT64_MAX - 1, buf, 4), -EFAULT);
 	assert_int_equal(kc_mem_write(m, 0x2000000, "", 0), 0);

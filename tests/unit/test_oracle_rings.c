@@ -7,6 +7,7 @@
  *
  * Points 1, 2, 5, 7 and 9, and the chain walker: rings written by hand, rightly and wrongly.
  */
+#include <sim/pristine.h>
 #include <tests/unit/oracle_bench.h>
 
 #define NEXT	VRING_DESC_F_NEXT
@@ -709,7 +710,7 @@ static void a_full_ring_of_32768(void **state)
 	}
 	assert_false(view(b, 0).malformed);
 	for (uint32_t i = 0; i < cfg.size; i++) {
-		dev_fill(b, REGION0 + (3 << 20) + 16 * i, (uint8_t)~kc_mem_pattern(0), 4);
+		dev_fill(b, REGION0 + (3 << 20) + 16 * i, (uint8_t)~kc_pristine_byte(0), 4);
 		dev_entry(b, q, q->used_idx + i, i, 4);
 	}
 	dev_used_idx(b, q, q->used_idx + 32768);

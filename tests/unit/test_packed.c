@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The driver's side of a packed ring. The device here is a few lines that write used descriptors;
  * it keeps a slot and a wrap counter, as the text has them. */
+#include <sim/pristine.h>
 #include "guest_fixture.h"
 #include <errno.h>
 #include <guest_model/packed.h>
@@ -210,11 +211,11 @@ static void init_zeroes_all_areas(void **state)
 	assert_memory_equal(kc_mem_host(&t.g.mem, t.c.device, 4), zeroes, 4);
 	/* Not a byte more: the guards are canaries. */
 	assert_int_equal(*(uint8_t *)kc_mem_host(&t.g.mem, t.c.desc + 112, 1),
-			 kc_mem_pattern(t.c.desc + 112));
+			 kc_pristine_byte(t.c.desc + 112));
 	assert_int_equal(*(uint8_t *)kc_mem_host(&t.g.mem, t.c.driver + 4, 1),
-			 kc_mem_pattern(t.c.driver + 4));
+			 kc_pristine_byte(t.c.driver + 4));
 	assert_int_equal(*(uint8_t *)kc_mem_host(&t.g.mem, t.c.device + 4, 1),
-			 kc_mem_pattern(t.c.device + 4));
+			 kc_pristine_byte(t.c.device + 4));
 	nothing_to_reap(&t);
 	ring_close(&t);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include <harness/oracle/shadow.h>
+#include <sim/pristine.h>
 
 #define A	0x10000ull	/* alone */
 #define B	0x40000ull	/* B and C touch */
@@ -97,7 +98,7 @@ static void it_reads_what_kickcall_wrote(void **state)
 	assert_int_equal(kc_shadow_u16(&sh, C - 1), 'd' | 'e' << 8);
 	assert_false(kc_shadow_read(&sh, END - 4, buf, 8));
 	for (unsigned i = 0; i < 8; i++)
-		want[i] = i < 4 ? kc_mem_pattern(END - 4 + i) : 0;
+		want[i] = i < 4 ? kc_pristine_byte(END - 4 + i) : 0;
 	assert_memory_equal(buf, want, 8);
 	assert_int_equal(kc_shadow_u16(&sh, END), 0);
 	kc_shadow_apply(&sh, END - 1, "xy", 2);		/* what is outside is passed over */
@@ -113,8 +114,8 @@ static void a_run_is_told_once_and_whole(void **state)
 	assert_int_equal(compare(), 3);
 	assert_int_equal(told.c[0].gpa, A + 4090);
 	assert_int_equal(told.c[0].len, 12);
-	assert_int_equal(told.c[0].expected, kc_mem_pattern(A + 4090));
-	assert_int_equal(told.c[0].actual, kc_mem_pattern(A + 4090) ^ 0xff);
+	assert_int_equal(told.c[0].expected, kc_pristine_byte(A + 4090));
+	assert_int_equal(told.c[0].actual, kc_pristine_byte(A + 4090) ^ 0xff);
 	assert_int_equal(told.c[1].gpa, B);
 	assert_int_equal(told.c[1].len, 1);
 	assert_int_equal(told.c[2].gpa, END - 1);
