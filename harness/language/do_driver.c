@@ -65,7 +65,7 @@ static int publish(struct kc_world *w, unsigned qi)
 		return 0;
 	kc_trace_value(&w->trace, KC_ACTOR_DRIVER, "avail-idx", q->ring.ops->published(&q->ring),
 		       "queue %u", qi);
-	kc_oracle_published(w->oracle, qi);
+	kc_oracle_supplied(w->oracle, qi, n);
 	kc_sched_point(w->sched);
 	return 0;
 }

@@ -312,7 +312,11 @@ KC_VERB(raw_avail_flags)
 	struct kc_split *vq = kc_world_split(w, s->qi, "avail.flags");
 	uint16_t v = (uint16_t)s->args[0].num.plus;
 
-	return vq ? suppressed(w, s, kc_raw_avail_flags(vq, v), "avail.flags", v) : -1;
+	if (!vq)
+		return -1;
+	/* what no driver may write (VQ-SPLIT-UNS-DRV-01, -03) */
+	w->q[s->qi].raw |= v > VRING_AVAIL_F_NO_INTERRUPT - vq->event_idx;
+	return suppressed(w, s, kc_raw_avail_flags(vq, v), "avail.flags", v);
 }
 
 KC_VERB(raw_used_event)

@@ -97,6 +97,12 @@ struct kc_layout {
 	struct kc_wish (*kick_wish)(const struct kc_watch_queue *q);
 	/* Why the driver's wish breaks a rule, or NULL. Optional. */
 	const char *(*misused_wish)(const struct kc_oracle *o, const struct kc_watch_queue *q);
+	/* The same where it means all the same to a device. NULL: there is no such field. */
+	const char *(*misused_field)(const struct kc_oracle *o, const struct kc_watch_queue *q);
+	/* Did the write w show a device what is not complete? The rule that it breaks, or NULL. NULL: a
+	 * write of one place cannot. */
+	const char *(*exposed)(const struct kc_oracle *o, const struct kc_watch_queue *q,
+			       const struct kc_own_write *w);
 	/* "used_event 5", "driver area flags 1": for messages. */
 	void (*say_call_wish)(struct kc_wish w, const struct kc_watch_queue *q, char *buf, size_t cap);
 	void (*say_kick_wish)(struct kc_wish w, const struct kc_watch_queue *q, char *buf, size_t cap);

@@ -139,6 +139,8 @@ static void indirect(struct kc_walk *w, struct kc_pdesc table)
 		d = kc_pdesc_read(raw);
 		if (d.flags & VRING_DESC_F_INDIRECT)
 			kc_walk_bad(w, "an indirect table refers to another");
+		else if (d.flags & ~VRING_DESC_F_WRITE)
+			w->c->broken = "an entry of an indirect table has flags beside WRITE";
 		kc_walk_buffer(w, d.addr, d.len, d.flags & VRING_DESC_F_WRITE);
 	}
 }
@@ -580,6 +582,23 @@ static void touch_used(struct kc_oracle *o, struct kc_watch_queue *q, const stru
 	kc_watch_malformed(q, "the driver wrote the device area");
 }
 
+/* Its first descriptor is available, and nothing of the list may be missing then. */
+static const char *exposed(const struct kc_oracle *o, const struct kc_watch_queue *q,
+			   const struct kc_own_write *w)
+{
+	uint32_t pos = q->offered_pos, n;
+	uint16_t id;
+
+	if (!kc_own_write_overlaps(w, slot_gpa(q, slot_of(q, pos)) + KC_PDESC_FLAGS, 2) ||
+	    q->slot_serial[slot_of(q, pos)] ||
+	    !is_available(shadow_desc(o, q, pos).flags, wrap_of(q, pos)))
+		return NULL;
+	for (n = measure(o, q, pos, &id); n; n--, pos = kc_watch_forward(q, pos, 1))
+		if (!is_available(shadow_desc(o, q, pos).flags, wrap_of(q, pos)))
+			return "a list was made available before all of it was written";
+	return NULL;
+}
+
 /* --- Names and pictures ----------------------------------------------------------------------- */
 
 static bool in_device_area(const struct kc_watch_queue *q, uint64_t gpa, struct kc_place_of *p)
@@ -672,6 +691,7 @@ const struct kc_layout kc_layout_packed = {
 	.say_call_wish = say_call_wish,
 	.say_kick_wish = say_kick_wish,
 	.misused_wish = misused_wish,
+	.exposed = exposed,
 	.call_rule = call_rule,
 	.device_flags = device_flags,
 	.flags_defined = flags_defined,

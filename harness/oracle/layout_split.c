@@ -333,6 +333,16 @@ static enum kc_rule call_rule(const struct kc_oracle *o, const struct kc_watch_q
 	return ignored ? KC_RULE_CALL_NOT_AT : KC_RULE_CALL_ALWAYS;
 }
 
+/* A device must not care; kickcall does. */
+static const char *misused_field(const struct kc_oracle *o, const struct kc_watch_queue *q)
+{
+	uint16_t flags = kc_shadow_u16(&o->shadow, q->cfg.avail + KC_AVAIL_FLAGS);
+
+	if (q->cfg.event_idx && flags)
+		return "avail.flags is not 0 with EVENT_IDX";
+	return flags > VRING_AVAIL_F_NO_INTERRUPT ? "avail.flags is neither 0 nor 1" : NULL;
+}
+
 static uint32_t device_flags(const void *area)
 {
 	return kc_ring_load16((const uint8_t *)area + KC_USED_FLAGS, __ATOMIC_RELAXED);
@@ -360,6 +370,15 @@ static bool suppresses(const struct kc_watch_queue *q, const struct kc_own_write
 		kc_own_write_overlaps(w, q->cfg.avail + kc_avail_used_event(q->cfg.size), 2);
 }
 
+/* The index says that the slot holds a head, and the books have not seen which. */
+static bool is_promised(const struct kc_oracle *o, const struct kc_watch_queue *q, uint32_t slot)
+{
+	uint16_t idx = kc_shadow_u16(&o->shadow, q->cfg.avail + KC_AVAIL_IDX);
+	uint16_t promised = (uint16_t)(idx - q->offered_pos);
+
+	return (slot - q->offered_pos) % q->cfg.size < promised;
+}
+
 /* A slot that the device may not have read gets another head: it may take either. */
 static void touch_offered(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_own_write *w)
 {
@@ -372,8 +391,11 @@ static void touch_offered(struct kc_oracle *o, struct kc_watch_queue *q, const s
 		uint64_t at = first + 2ull * slot;
 		uint16_t head;
 
-		if (q->slot_serial[slot] <= q->serial_used || at < w->gpa || at + 2 > w->end ||
-		    !kc_own_write_changes(o, w, at, 2))
+		if (at < w->gpa || at + 2 > w->end || !kc_own_write_changes(o, w, at, 2))
+			continue;
+		if (is_promised(o, q, slot))
+			kc_watch_malformed(q, "avail idx moved before the entry was written");
+		if (q->slot_serial[slot] <= q->serial_used)
 			continue;
 		kc_watch_malformed(q, "an available entry was rewritten before it was used");
 		memcpy(&head, w->buf + (at - w->gpa), sizeof(head));
@@ -482,6 +504,7 @@ const struct kc_layout kc_layout_split = {
 	.kick_wish = kick_wish,
 	.say_call_wish = say_call_wish,
 	.say_kick_wish = say_kick_wish,
+	.misused_field = misused_field,
 	.call_rule = call_rule,
 	.device_flags = device_flags,
 	.flags_defined = flags_defined,

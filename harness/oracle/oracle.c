@@ -227,6 +227,19 @@ void kc_oracle_published(struct kc_oracle *o, unsigned qi)
 	happened(o, qi);
 }
 
+/* What was published and cannot be seen is not the device's to serve. Books that a wrong device may have
+ * confused prove nothing. */
+void kc_oracle_supplied(struct kc_oracle *o, unsigned qi, unsigned n)
+{
+	const struct kc_watch_queue *q = kc_watch_queue(o, qi);
+	uint64_t before = q ? q->offered : 0;
+
+	kc_oracle_published(o, qi);
+	if (q && q->started && !q->malformed && !q->derailed && !o->failed && !o->told[0].n &&
+	    q->offered - before != n)
+		kc_watch_driver_broke(o->q[qi], "other buffers can be seen than were published");
+}
+
 void kc_oracle_suppression(struct kc_oracle *o, unsigned qi)
 {
 	happened(o, qi);

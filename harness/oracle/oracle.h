@@ -86,6 +86,8 @@ void kc_oracle_reset(struct kc_oracle *o);
 
 /* The driver has published (and what it published is in memory). */
 void kc_oracle_published(struct kc_oracle *o, unsigned qi);
+/* The same of a driver that says how many buffers it published just now. */
+void kc_oracle_supplied(struct kc_oracle *o, unsigned qi, unsigned n);
 /* The driver wrote what it wants of calls, and its full barrier has passed. */
 void kc_oracle_suppression(struct kc_oracle *o, unsigned qi);
 /* A kick reached the eventfd. */

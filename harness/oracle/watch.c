@@ -239,6 +239,8 @@ struct kc_watch_chain *kc_watch_offer(struct kc_oracle *o, struct kc_watch_queue
 		c->stamp = o->cfg.listener->offered(o->cfg.listener_ctx, q->qi, c->head);
 	if (c->bad)
 		kc_watch_malformed(q, c->bad);
+	if (c->broken)
+		kc_watch_driver_broke(q, c->broken);
 	if (covers_device_area(q, c)) {
 		kc_watch_malformed(q, "a writable buffer lies over the device's part of the ring");
 		kc_watch_derail(o, q);	/* nobody can tell entries from data any more */
@@ -443,6 +445,9 @@ static void heed_wish(struct kc_oracle *o, struct kc_watch_queue *q)
 
 	if (why)
 		kc_watch_malformed(q, why);
+	why = q->layout->misused_field ? q->layout->misused_field(o, q) : NULL;
+	if (why)
+		kc_watch_driver_broke(q, why);
 }
 
 int kc_watch_start(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_oracle_queue *cfg)
@@ -620,6 +625,11 @@ static void walk_again(struct kc_oracle *o, struct kc_watch_queue *q, struct kc_
 
 static void after_write(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_own_write *w)
 {
+	bool sound = !q->malformed && !q->derailed;	/* the books know where the driver is */
+	const char *why = sound && q->layout->exposed ? q->layout->exposed(o, q, w) : NULL;
+
+	if (why)
+		kc_watch_driver_broke(q, why);
 	if (q->malformed)
 		for (struct kc_watch_chain *c = q->first; c; c = c->next)
 			if (c->touched)

@@ -45,6 +45,7 @@ struct kc_watch_chain {
 	bool torn;			/* rewritten where it is read piece by piece */
 	bool boundless;			/* too wild to keep account of */
 	const char *bad;		/* the driver rule it breaks, or NULL */
+	const char *broken;		/* the same of a rule that leaves no doubt to a device */
 	uint64_t readable, writable;	/* bytes in all */
 	struct kc_span *spans;
 	unsigned nspans, cap;

@@ -1035,6 +1035,53 @@ static void a_driver_area_that_means_nothing(void **state)
 	}
 }
 
+/* --- Rules of the driver's that leave a ring sound --------------------------------------------- */
+
+/* The first descriptor of a list is the last one to be available (VQ-PACKED-SG-DRV-04). */
+static void a_list_is_shown_as_a_whole(void **state)
+{
+	struct bench *b = *state;
+	struct bench_queue *q = pk_start(b, 0, 5, 3, 0);	/* its third slot is on the next lap */
+	struct kc_pdesc d[3] = { { BUF(0), 16, 0, NEXT }, { BUF(1), 16, 0, NEXT }, { BUF(2), 16, 7, 0 } };
+
+	for (unsigned i = 3; i-- > 0;) {
+		drv_fill(b, BUF(i), 0x11, 16);
+		assert_null(view(b, 0).driver_broke);
+		pk_desc(b, q, q->avail_pos + i, d[i]);
+	}
+	kc_oracle_published(b->o, 0);
+	assert_null(view(b, 0).driver_broke);
+	pk_stop(b, q);
+	q = pk_start(b, 0, 5, 3, 0);
+	pk_desc(b, q, q->avail_pos + 2, d[2]);
+	pk_desc(b, q, q->avail_pos, d[0]);
+	assert_non_null(strstr(view(b, 0).driver_broke, "before all of it was written"));
+	pk_desc(b, q, q->avail_pos + 1, d[1]);
+	kc_oracle_published(b->o, 0);
+	assert_false(view(b, 0).malformed);
+	pk_stop(b, q);
+	none(b);
+}
+
+/* A device must not heed them (VQ-PACKED-INDIRECT-01), and no driver may set them (-DRV-02). */
+static void flags_inside_a_table(void **state)
+{
+	static const uint16_t flags[] = { WRITE, WRITE | NEXT, WRITE | KC_PDESC_F_AVAIL };
+	struct bench *b = *state;
+
+	for (unsigned i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		struct bench_queue *q = pk_start(b, 0, 5, 0, WITH_INDIRECT);
+
+		pk_write(b, TABLE(0), (struct kc_pdesc){ BUF(0), 16, 0, flags[i] });
+		pk_write(b, TABLE(0) + 16, (struct kc_pdesc){ BUF(1), 16, 0, WRITE });
+		pk_list(b, q, &(struct kc_pdesc){ TABLE(0), 32, 0, IND }, 1, 3);
+		assert_int_equal(view(b, 0).driver_broke != NULL, i > 0);
+		assert_false(view(b, 0).malformed);
+		pk_stop(b, q);
+	}
+	none(b);
+}
+
 /* --- Lists that are lost ---------------------------------------------------------------------- */
 
 static void kicked_and_never_used(void **state)
@@ -1542,6 +1589,8 @@ int main(void)
 		RUN(a_wish_changes),
 		RUN(armed_too_late),
 		RUN(a_driver_area_that_means_nothing),
+		RUN(a_list_is_shown_as_a_whole),
+		RUN(flags_inside_a_table),
 		SIM(kicked_and_never_used),
 		SIM(overtaken_and_never_used),
 		RUN(taken_and_never_used),

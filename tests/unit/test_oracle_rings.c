@@ -767,6 +767,85 @@ static void a_quick_device_goes_on_from_a_scribble(void **state)
 	assert_int_equal(view(b, 0).used, 2);
 }
 
+/* What the device finds there in between is no entry. */
+static void idx_moved_by_the_driver_before_the_entry(void **state)
+{
+	struct bench *b = *state;
+	struct bench_queue *q = start(b, 0, 8, 65534, 0);
+
+	drv_request(b, q, 0);
+	drv_add(b, q, drv_chain(b, q, 1));
+	assert_null(view(b, 0).driver_broke);
+	drv_write16(b, q->c.avail + KC_AVAIL_IDX, q->avail_idx + 1);
+	drv_add(b, q, drv_chain(b, q, 2));
+	assert_non_null(strstr(view(b, 0).driver_broke, "before the entry was written"));
+	assert_true(view(b, 0).malformed);
+	none(b);
+}
+
+static void publish_silently(struct bench *b, struct bench_queue *q, uint16_t idx)
+{
+	drv_write16(b, q->c.avail + KC_AVAIL_IDX, idx);
+}
+
+static void what_is_published_can_be_seen(void **state)
+{
+	static const struct {
+		unsigned said, seen;
+		bool broke;
+	} row[] = { { 2, 2, false }, { 2, 1, true }, { 1, 2, true }, { 1, 0, true } };
+	struct bench *b = *state;
+
+	for (unsigned i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		struct bench_queue *q = start(b, 0, 8, 65535, 0);
+
+		drv_add(b, q, drv_chain(b, q, 0));
+		drv_add(b, q, drv_chain(b, q, 1));
+		publish_silently(b, q, 65535 + row[i].seen);
+		kc_oracle_supplied(b->o, 0, row[i].said);
+		assert_int_equal(view(b, 0).driver_broke != NULL, row[i].broke);
+		assert_false(view(b, 0).malformed);
+		kc_oracle_queue_stopped(b->o, 0, 65535);
+	}
+	none(b);
+}
+
+/* Who knows what a wrong device has made of the books? */
+static void what_is_published_beside_a_wrong_device(void **state)
+{
+	struct bench *b = *state;
+	struct bench_queue *q = start(b, 0, 8, 0, 0);
+
+	drv_request(b, q, 0);
+	dev_serve(b, q, 0);
+	dev_use(b, q, 0, 32);
+	assert_int_equal(b->n, 1);
+	kc_oracle_supplied(b->o, 0, 1);
+	assert_null(view(b, 0).driver_broke);
+}
+
+/* They mean nothing to a device, and are the driver's fault all the same. */
+static void flags_that_no_driver_may_write(void **state)
+{
+	static const struct {
+		unsigned with;
+		uint16_t flags;
+		bool broke;
+	} row[] = { { 0, 0, false }, { 0, 1, false }, { 0, 2, true }, { 0, 0xffff, true },
+		    { WITH_EVENT_IDX, 0, false }, { WITH_EVENT_IDX, 1, true } };
+	struct bench *b = *state;
+
+	for (unsigned i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		struct bench_queue *q = start(b, 0, 8, 0, row[i].with);
+
+		drv_flags(b, q, row[i].flags);
+		assert_int_equal(view(b, 0).driver_broke != NULL, row[i].broke);
+		assert_false(view(b, 0).malformed);
+		kc_oracle_queue_stopped(b->o, 0, 0);
+	}
+	none(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -811,6 +890,10 @@ int main(void)
 		SIM(an_index_going_back_is_a_jump),
 		RUN(the_driver_writes_used_idx),
 		RUN(a_quick_device_goes_on_from_a_scribble),
+		RUN(idx_moved_by_the_driver_before_the_entry),
+		RUN(what_is_published_can_be_seen),
+		RUN(what_is_published_beside_a_wrong_device),
+		RUN(flags_that_no_driver_may_write),
 		cmocka_unit_test(a_full_ring_of_32768),
 	};
 
