@@ -104,6 +104,20 @@ int kc_world_stop(struct kc_world *w, enum kc_verdict v, const char *fmt, ...)
 	return -1;
 }
 
+void kc_world_take_back(struct kc_world *w)
+{
+	struct kc_result *r = w->result;
+
+	free(r->reason);
+	free(r->message);
+	r->reason = r->message = NULL;
+	memset(r->violations, 0, sizeof(r->violations));
+	r->nviolations = 0;
+	r->level = KC_LEVEL_NONE;
+	r->verdict = KC_PASS;
+	r->script_error = false;
+}
+
 int kc_world_script_error(struct kc_world *w, const char *fmt, ...)
 {
 	const struct kc_step *s = step_now(w);

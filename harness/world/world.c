@@ -613,8 +613,10 @@ void kc_world_judge_driver(struct kc_world *w)
 	unsigned qi;
 	const char *rule = w->misled ? NULL : kc_world_driver_broke(w, &qi);
 
-	if (rule)
-		kc_world_stop(w, KC_ERROR, "kickcall's own driver broke a rule on queue %u: %s", qi, rule);
+	if (!rule)
+		return;
+	kc_world_take_back(w);
+	kc_world_stop(w, KC_ERROR, "kickcall's own driver broke a rule on queue %u: %s", qi, rule);
 }
 
 /* The end of a scenario that could be played to its end: stop every ring, and close the books. */

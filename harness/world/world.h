@@ -134,6 +134,8 @@ void kc_world_run(struct kc_script *script, const struct kc_world_config *cfg,
 /* A broken clause, at the current line. "" means the script's first clause. */
 void kc_world_violate(struct kc_world *w, const char *clause, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* What was said up to now may have come of a fault of kickcall's own, which is to be told of next. */
+void kc_world_take_back(struct kc_world *w);
 /* The scenario cannot be judged: verdict and reason; nothing more runs. Returns -1. */
 int kc_world_stop(struct kc_world *w, enum kc_verdict v, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -188,6 +188,28 @@ static void test_an_error_of_the_script_has_its_place(void **state)
 	errs(&p, QUEUE "driver kick,   fill foo\n", "4:16: a loopback device knows no 'foo'");
 }
 
+/* What a wrong driver made of the rings is charged to nobody, whatever came first. */
+static void test_a_fault_of_our_own_takes_back_what_was_said(void **state)
+{
+	static struct kc_world w;
+	struct kc_result r = { .verdict = KC_ERROR, .level = KC_LEVEL_MUST, .nviolations = 2,
+			       .message = strdup("theirs"), .reason = strdup("theirs"), .script_error = true };
+
+	(void)state;
+	w.result = &r;
+	kc_world_take_back(&w);
+	assert_int_equal(r.verdict, KC_PASS);
+	assert_int_equal(r.level, KC_LEVEL_NONE);
+	assert_int_equal(r.nviolations, 0);
+	assert_false(r.script_error);
+	assert_null(r.message);
+	kc_world_stop(&w, KC_ERROR, "ours");
+	assert_int_equal(r.verdict, KC_ERROR);
+	assert_string_equal(r.message, "ours");
+	assert_string_equal(r.reason, "ours");
+	kc_result_fini(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -199,6 +221,7 @@ int main(void)
 		cmocka_unit_test(test_outcomes),
 		cmocka_unit_test(test_outcomes_that_are_not_the_back_ends),
 		cmocka_unit_test(test_a_stop_never_hides_a_violation),
+		cmocka_unit_test(test_a_fault_of_our_own_takes_back_what_was_said),
 		cmocka_unit_test(test_an_error_of_the_script_has_its_place),
 	};
 
