@@ -102,6 +102,34 @@ def test_any_clause_still_needs_the_verdict(tmp_path):
     assert not run.caught(m, report("error"))
 
 
+DRIVER = HEADER.replace("backend/reference/ref_split.c", "guest_model/split.c") + """verdict     error
+says        a head was offered
+"""
+
+
+@pytest.mark.parametrize("header,words", [
+    (DRIVER.replace("guest_model/split.c", "backend/reference/ref_split.c"), "for bugs outside backend/"),
+    (DRIVER.replace("verdict     error\n", ""), "for bugs outside backend/"),
+    (DRIVER.replace("says        a head was offered\n", ""), "come together"),
+    (HEADER + "says        something\n", "come together"),
+])
+def test_a_bug_of_the_driver_needs_all_its_keys(tmp_path, header, words):
+    assert words in complaint(tmp_path, header + BODY)
+
+
+@pytest.mark.parametrize("verdict,message,clauses,is_caught", [
+    ("error", run.BLAME + "0: a head was offered again", (), True),
+    ("error", run.BLAME + "0: a head was offered again", ("VQ-SPLIT-USED-02",), False),
+    ("error", run.BLAME + "0: it is a loop", (), False),
+    ("error", "a head was offered again", (), False),
+    ("fail", "a head was offered again", ("VQ-SPLIT-USED-02",), False),
+    ("pass", None, (), False),
+])
+def test_a_bug_of_the_driver_is_the_drivers(tmp_path, verdict, message, clauses, is_caught):
+    test = {**report(verdict, *clauses), "message": message}
+    assert run.caught(parse(tmp_path, DRIVER + BODY), test) == is_caught
+
+
 def test_a_command_that_hangs_is_killed():
     status, said = run.run(["sh", "-c", "echo here; exec sleep 600"], 0.3)
     assert status is None and said == "here\n"

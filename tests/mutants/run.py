@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Checks that the conformance suite catches bugs: each *.mutant here puts one into a back-end.
+"""Checks that the conformance suite catches bugs: each *.mutant here puts one into a back-end, or
+into kickcall's own driver.
 
 A mutant file is a header of `key   value` lines, a line of its own with `--- replace`, a piece of
 the source (whole lines) that must occur exactly once, `--- with`, and what takes its place. More
@@ -13,8 +14,10 @@ pairs may follow when the bug is in two places; `#` begins a comment line in the
                 charged to the scenario's first clause)
     caught-by   the scenario that must catch it, and possibly a variant: PATH [NAME=VALUE,...]
     device      a device type of the reference (DEVICES below)
-    file        the source file, under backend/
-    verdict     optional: `warn` for a SHOULD clause; else `fail`
+    file        the source file, under backend/, guest_model/ or sim/
+    verdict     optional: `warn` for a SHOULD clause; `error` where the bug is not in a back-end; else
+                `fail`
+    says        what the error must say; only with `verdict error`, and needed there
     mode        optional: `live`; else the simulator
 
 The change is made in a copy (BUILD/mutants/NAME/), so the reference stays clean. Only that file
@@ -22,8 +25,9 @@ is compiled; its object comes first on the link line, so that the library's own 
 pulled in.
 
 The named scenario must end with that verdict and that clause on the mutant, and must pass without
-it. `--survey` tells instead which scenarios of the whole suite catch each mutant, and with which
-clauses.
+it. A bug in the driver must be told of as the driver's, and no back-end be accused of it; the clause
+is then the one that the driver breaks, and is not looked for in the report. `--survey` tells instead
+which scenarios of the whole suite catch each mutant, and with which clauses.
 """
 
 import argparse
@@ -42,12 +46,16 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 
 REQUIRED = ("title", "from", "clause", "caught-by", "device", "file")
-OPTIONAL = {"verdict": ("fail", "warn"), "mode": ("sim", "live")}
+OPTIONAL = {"verdict": ("fail", "warn", "error"), "mode": ("sim", "live")}
+TEXTS = ("says",)
+OWN_FOLDERS = ("guest_model", "sim")        # of what must be told of as kickcall's own
+BLAME = "kickcall's own driver broke a rule on queue "
 DEVICES = ("blk", "loopback", "net", "rng", "scsi", "fs", "console", "vsock")
 # Of the runner's own deadlines, so that a back-end that hangs is told of in seconds.
 TIMEOUT_SCALE = "0.1"
 DEADLINE_S = 60
 SURVEY_DEADLINE_S = 300
+QUICK = ("-O1", "-g0")      # a mutant runs for less time than it takes to build
 
 
 class Wrong(Exception):
@@ -97,7 +105,7 @@ def parse_key(m, number, line):
     words = line.split(None, 1)
     if not words or words[0].startswith("#"):
         return
-    if words[0] not in REQUIRED and words[0] not in OPTIONAL:
+    if words[0] not in (*REQUIRED, *OPTIONAL, *TEXTS):
         raise m.wrong(number, f"a mutant has no '{words[0]}'")
     if words[0] in m.keys:
         raise m.wrong(number, f"'{words[0]}' for the second time")
@@ -135,10 +143,22 @@ def check_keys(m):
             raise m.wrong(m.lines[key], f"'{key}' is {' or '.join(values)}")
     if m["device"] not in DEVICES:
         raise m.wrong(m.lines["device"], f"'device' is {' or '.join(DEVICES)}")
-    if not re.fullmatch(r"backend/[\w/]+\.c", m["file"]) or not (ROOT / m["file"]).is_file():
-        raise m.wrong(m.lines["file"], f"there is no source file {m['file']} under backend/")
+    check_file(m)
     if m["clause"] != "any" and m["clause"] not in clause_ids():
         raise m.wrong(m.lines["clause"], f"there is no clause {m['clause']}")
+
+
+def check_file(m):
+    folder = m["file"].split("/")[0]
+    if folder not in ("backend", *OWN_FOLDERS) or not re.fullmatch(r"[\w/]+\.c", m["file"]) \
+            or not (ROOT / m["file"]).is_file():
+        raise m.wrong(m.lines["file"], f"there is no source file {m['file']} under backend/, "
+                      "guest_model/ or sim/")
+    error = m["verdict"] == "error"
+    if error != (folder in OWN_FOLDERS):
+        raise m.wrong(m.lines["file"], "'verdict error' is for bugs outside backend/, and for no others")
+    if error != ("says" in m.keys):
+        raise m.wrong(1, "'says' and 'verdict error' come together")
 
 
 def check_scenario(m):
@@ -192,11 +212,11 @@ class Build:
     def compile(self, source, where, obj):
         """Warnings are the mutant's own business; nothing may depend on what it leaves here."""
         flags = [f for f in self.cc[:self.cc.index("-c")] if f not in ("-MMD", "-MP")]
-        return [*flags, "-w", "-iquote", where, "-c", "-o", obj, source]
+        return [*flags, *QUICK, "-w", "-iquote", where, "-c", "-o", obj, source]
 
     def link(self, obj, program):
         at = self.ld.index("-o")
-        return [*self.ld[:at], "-o", program, obj, *self.ld[at + 2:]]
+        return [*self.ld[:at], "-s", "-o", program, obj, *self.ld[at + 2:]]
 
 
 def run(argv, deadline_s):
@@ -213,7 +233,7 @@ def run(argv, deadline_s):
 
 
 def build(m, b, folder):
-    """The path of a kickcall whose reference back-end has the bug."""
+    """The path of a kickcall that has the bug."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     source = folder / pathlib.Path(m["file"]).name
@@ -251,6 +271,9 @@ def scenario_run(program, m, folder, deadline_s=DEADLINE_S, whole_suite=False):
 
 
 def caught(m, test):
+    if m["verdict"] == "error":
+        return test["verdict"] == "error" and not test["violations"] and \
+            test["message"].startswith(BLAME) and m["says"] in test["message"]
     clauses = [v["clause"] for v in test["violations"]]
     return test["verdict"] == m["verdict"] and (m["clause"] == "any" or m["clause"] in clauses)
 
@@ -269,7 +292,8 @@ def check_mutant(m, b, folder):
     if any(caught(m, t) for t in tests):
         (folder / "kickcall").unlink()
         return None
-    wanted = m["verdict"] if m["clause"] == "any" else f"{m['verdict']} for {m['clause']}"
+    wanted = f"error with \"{m['says']}\"" if "says" in m.keys else \
+        m["verdict"] if m["clause"] == "any" else f"{m['verdict']} for {m['clause']}"
     return "\n    ".join([f"{m.where}:{m.lines['caught-by']}: not caught, {wanted} expected"]
                          + [tell(t) for t in tests])
 
