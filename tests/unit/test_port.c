@@ -158,8 +158,8 @@ static void memory_that_is_full(void **state)
 		assert_string_equal(f->err.msg, "no guest memory for a buffer of 8192 bytes");
 	}
 	kc_mem_free(&f->g.mem, taken[0]);
-	for (unsigned i = 0; i < 1000; i++) {	/* the small pieces of refused ones do not add up */
-		plan(f, 4000, 2 << 20);
+	for (unsigned i = 0; i < 300; i++) {	/* the small pieces of refused ones do not add up */
+		plan(f, 4000, (1 << 20) + 1);
 		assert_null(build(f, &(struct kc_shape){ 0 }));
 	}
 	plan(f, 10, 500000);
