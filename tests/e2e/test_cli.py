@@ -203,7 +203,8 @@ def test_variants_are_a_cross_product_in_order_and_selectable(kc):
 
 def test_select_and_clause_are_prefixes_and_may_be_repeated(kc):
     tests = json.loads(kc("list", "tests", "--format", "json").out)["tests"]
-    first, last = tests[0]["id"], tests[-1]["id"]
+    ids = [t["id"] for t in tests if t["id"].startswith(("blk/", "split/"))]
+    first, last = ids[0], ids[-1]
     run = kc.report("conform", "--device", "loopback", "--select", "rings/basic")
     assert run.status in (0, 1)
     assert {t["id"][:11] for t in run.report["tests"]} == {"rings/basic"}

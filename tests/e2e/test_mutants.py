@@ -18,7 +18,7 @@ device      blk
 file        backend/reference/ref_split.c
 """
 BODY = """--- replace
-	ring->split.avail_idx++;
+	ring->split.avail_idx += !again;
 --- with
 	ring->split.avail_idx += 2;
 """
@@ -39,7 +39,7 @@ def complaint(tmp_path, text):
 def test_a_mutant_is_the_source_with_one_piece_replaced(tmp_path):
     clean = (ROOT / "backend/reference/ref_split.c").read_text()
     assert run.mutated(parse(tmp_path, HEADER + BODY)) == clean.replace(
-        "ring->split.avail_idx++;", "ring->split.avail_idx += 2;")
+        "ring->split.avail_idx += !again;", "ring->split.avail_idx += 2;")
 
 
 def test_a_piece_that_is_gone_is_named_with_file_and_line(tmp_path):
@@ -48,7 +48,7 @@ def test_a_piece_that_is_gone_is_named_with_file_and_line(tmp_path):
 
 
 def test_a_piece_that_is_there_twice_is_named(tmp_path):
-    said = complaint(tmp_path, HEADER + BODY.replace("	ring->split.avail_idx++;\n", "}\n"))
+    said = complaint(tmp_path, HEADER + BODY.replace("	ring->split.avail_idx += !again;\n", "}\n"))
     assert "m.mutant:7: " in said and "times" in said
 
 
@@ -62,7 +62,7 @@ def test_a_piece_that_is_there_twice_is_named(tmp_path):
     ("clause  ", "title       again\nclause  ", 3, "second time"),
     ("--- replace", "--- exchange", 7, "'--- replace' expected"),
     ("--- with", "--- by", 9, "'--- with' expected"),
-    ("	ring->split.avail_idx++;\n", "", 7, "nothing to replace"),
+    ("	ring->split.avail_idx += !again;\n", "", 7, "nothing to replace"),
     (BODY, "", 6, "no '--- replace'"),
 ])
 def test_a_file_that_is_wrong_is_named_with_its_line(tmp_path, old, new, line, words):
