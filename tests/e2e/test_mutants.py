@@ -43,7 +43,7 @@ def test_a_mutant_is_the_source_with_one_piece_replaced(tmp_path):
 
 
 def test_a_piece_that_is_gone_is_named_with_file_and_line(tmp_path):
-    said = complaint(tmp_path, HEADER + BODY.replace("avail_idx++", "no_such_field++"))
+    said = complaint(tmp_path, HEADER + BODY.replace("avail_idx += !again", "no_such_field++"))
     assert "m.mutant:7: " in said and "is not there any more" in said
 
 
