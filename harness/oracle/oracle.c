@@ -357,6 +357,14 @@ static void on_stop(struct kc_oracle *o, struct kc_watch_queue *q, const struct 
 		q->stopping = true;
 }
 
+/* Some back-ends have always taken it to discard what they know of the session. That they should not
+ * (VU-MSG-RESETOWNER-01) is for the script to ask; the base that they answer then is no wrong count. */
+static void on_reset_owner(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_msg *m)
+{
+	on_stop(o, q, m);
+	q->disowned = true;
+}
+
 static void on_enable(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_msg *m)
 {
 	(void)o;
@@ -426,7 +434,7 @@ static const struct {
 	{ KC_VU_GET_VRING_BASE_SKIP_DRAIN, BY_STATE, on_stop },
 	{ KC_VU_SET_STATUS, ALL, on_stop },
 	{ KC_VU_RESET_DEVICE, ALL, on_stop },
-	{ KC_VU_RESET_OWNER, ALL, on_stop },
+	{ KC_VU_RESET_OWNER, ALL, on_reset_owner },
 	{ KC_VU_SET_VRING_ENABLE, BY_STATE, on_enable },
 	{ KC_VU_SET_VRING_NUM, BY_STATE, on_reshape },
 	{ KC_VU_SET_VRING_BASE, BY_STATE, on_reshape },

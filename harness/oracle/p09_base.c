@@ -51,7 +51,7 @@ static void queue_stopped(struct kc_oracle *o, struct kc_watch_queue *q, int64_t
 	uint32_t pos;
 	bool found;
 
-	if (base < 0)
+	if (base < 0 || q->disowned)
 		return;
 	check_form(o, q, (uint32_t)base);
 	if (q->malformed || q->derailed || q->errors)

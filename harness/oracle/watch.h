@@ -75,6 +75,7 @@ struct kc_watch_queue {
 	bool orphan;			/* the connection ended while it was started */
 	bool enabled;
 	bool wired;			/* SET_VRING_KICK has been seen since start */
+	bool disowned;			/* RESET_OWNER came since start: its base may be lost */
 	bool derailed;			/* what the device uses is not followed any more */
 	bool adrift;			/* ...and may be right: nothing that comes of it is judged */
 	bool loose;			/* nor what it writes into its ring */

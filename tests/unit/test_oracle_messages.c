@@ -214,6 +214,25 @@ static void get_base_of_another_ring(void **state)
 	accused(b, "VU-MSG-GETBASE-01", "answered for ring 1");
 }
 
+/* What a back-end forgets then is VU-MSG-RESETOWNER-01's affair; a ring that starts anew has a base again. */
+static void a_base_after_reset_owner(void **state)
+{
+	struct bench *b = *state;
+	struct bench_queue *q = start(b, 0, 8, 10, WITHOUT_CALL);
+	struct kc_msg m;
+
+	drv_request(b, q, 0);
+	dev_serve(b, q, 0);
+	kc_msg_init(&m, KC_VU_RESET_OWNER);
+	kc_oracle_message(b->o, &m, true);
+	kc_oracle_queue_stopped(b->o, 0, 0);
+	none(b);
+	q->c.base = 11;
+	kc_oracle_queue_start(b->o, 0, &q->c);
+	kc_oracle_queue_stopped(b->o, 0, 0);
+	accused(b, "VU-MSG-GETBASE-01", "expected 11,");
+}
+
 static void after_raw_bytes_only_form_counts(void **state)
 {
 	struct bench *b = *state;
@@ -668,6 +687,7 @@ int main(void)
 		RUN(a_reply_with_a_descriptor),
 		RUN(get_config_repeats),
 		RUN(get_base_of_another_ring),
+		RUN(a_base_after_reset_owner),
 		RUN(after_raw_bytes_only_form_counts),
 		SIM(function_calls_have_no_grammar),
 		SIM(more_pipelined_than_books_hold),
