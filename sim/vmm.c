@@ -32,7 +32,8 @@ const uint64_t kc_vmm_pf_spoken = KC_BIT(KC_PF_MQ) | KC_BIT(KC_PF_REPLY_ACK) |
 				  KC_BIT(KC_PF_CONFIG) | KC_BIT(KC_PF_RESET_DEVICE) |
 				  KC_BIT(KC_PF_STATUS);
 
-const uint64_t kc_vmm_pf_on_demand = KC_BIT(KC_PF_LOG_SHMFD) | KC_BIT(KC_PF_INFLIGHT_SHMFD);
+const uint64_t kc_vmm_pf_on_demand = KC_BIT(KC_PF_LOG_SHMFD) | KC_BIT(KC_PF_INFLIGHT_SHMFD) |
+				     KC_BIT(KC_PF_MTU);
 
 static bool has_pf(const struct kc_vmm *v, enum kc_vu_pf pf)
 {

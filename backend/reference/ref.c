@@ -73,7 +73,7 @@ static int ref_init(struct kc_ref *r, const struct kc_ref_config *config, struct
 	r->features_offered = common_features & ~config->features_off;
 	if (d->features)
 		r->features_offered |= d->features(r, config->features_off);
-	r->pf_offered = protocol_features & ~config->pf_off;
+	r->pf_offered = (protocol_features | (d->set_mtu ? KC_BIT(KC_PF_MTU) : 0)) & ~config->pf_off;
 	r->gap_ns = config->requests_per_s ? NS_PER_S / config->requests_per_s : 0;
 	for (unsigned qi = 0; qi < r->nqueues; qi++)
 		kc_ref_ring_init(&r->rings[qi], r, qi);

@@ -350,6 +350,15 @@ static enum kc_ref_answer set_config(struct call *c)
 	return KC_REF_DONE;
 }
 
+static enum kc_ref_answer set_mtu(struct call *c)
+{
+	if (!c->r->device->set_mtu)
+		return REFUSE(c, "%s has no MTU", c->r->device->name);
+	if (c->r->device->set_mtu(c->r, c->req->u64))
+		return REFUSE(c, "an MTU of %llu", (unsigned long long)c->req->u64);
+	return KC_REF_DONE;
+}
+
 /* ---- dispatch ---- */
 
 typedef enum kc_ref_answer handler_fn(struct call *c);
@@ -376,6 +385,7 @@ static const struct {
 	[KC_VU_SET_PROTOCOL_FEATURES] =	{ set_protocol_features, WITHOUT_RING },
 	[KC_VU_GET_QUEUE_NUM] =		{ get_queue_num, WITHOUT_RING },
 	[KC_VU_SET_VRING_ENABLE] =	{ set_vring_enable, OF_RING },
+	[KC_VU_NET_SET_MTU] =		{ set_mtu, WITHOUT_RING },
 	[KC_VU_GET_CONFIG] =		{ get_config, WITHOUT_RING },
 	[KC_VU_SET_CONFIG] =		{ set_config, WITHOUT_RING },
 	[KC_VU_GET_INFLIGHT_FD] =	{ get_inflight_fd, WITHOUT_RING },

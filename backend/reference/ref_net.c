@@ -73,6 +73,7 @@ struct settings {
 
 struct net {
 	unsigned pairs_max;
+	unsigned mtu;			/* of the link; the VMM's to choose, up to MTU */
 	struct settings set;
 	struct line lines[];		/* pairs_max */
 };
@@ -111,6 +112,14 @@ static void net_reset(struct kc_ref *r)
 		n->lines[k].first = n->lines[k].n = 0;
 }
 
+static int net_set_mtu(struct kc_ref *r, uint64_t mtu)
+{
+	if (mtu < ETH_MIN_MTU || mtu > MTU)
+		return -EINVAL;
+	net_of(r)->mtu = (unsigned)mtu;
+	return 0;
+}
+
 static int net_open(struct kc_ref *r, const struct kc_ref_config *config, struct kc_err *err)
 {
 	unsigned pairs = r->nqueues / 2;
@@ -126,6 +135,7 @@ static int net_open(struct kc_ref *r, const struct kc_ref_config *config, struct
 	if (!n)
 		return kc_err_set(err, -ENOMEM, "no memory for a network device");
 	n->pairs_max = pairs;
+	n->mtu = MTU;
 	r->dev = n;
 	net_reset(r);
 	return 0;
@@ -319,9 +329,9 @@ static struct line *line_for(struct kc_ref *r, unsigned pair)
 	return NULL;
 }
 
-static bool fits_link(const struct frame *f)
+static bool fits_link(const struct net *n, const struct frame *f)
 {
-	return f->len >= ETH_HLEN && f->len <= ETH_HLEN + (is_tagged(f) ? TAG_BYTES : 0) + MTU;
+	return f->len >= ETH_HLEN && f->len <= ETH_HLEN + (is_tagged(f) ? TAG_BYTES : 0) + n->mtu;
 }
 
 /* Reads a packet and puts it into the line. What cannot be sent is not. */
@@ -338,7 +348,7 @@ static void send(struct kc_ref *r, struct line *line, const struct kc_ref_chain 
 	f->len = (uint32_t)kc_ref_cursor_read(&c, f->bytes, len);
 	if (hdr.gso_type != VIRTIO_NET_HDR_GSO_NONE || !open_checksum(r, f, &hdr))
 		return;
-	if (fits_link(f) && passes(r, f))
+	if (fits_link(net_of(r), f) && passes(r, f))
 		line->n++;
 }
 
@@ -584,4 +594,5 @@ const struct kc_ref_device kc_ref_net = {
 	.ready = net_ready,
 	.supply = net_supply,
 	.discards = net_discards,
+	.set_mtu = net_set_mtu,
 };

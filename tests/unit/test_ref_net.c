@@ -764,6 +764,23 @@ static enum kc_ref_answer write_config(struct fx *f, uint32_t flags, uint8_t fir
 	return fx_send(f, &m);
 }
 
+static void an_mtu_is_a_links(void **state)
+{
+	static const struct { uint64_t mtu; enum kc_ref_answer want; } rows[] = {
+		{ 1500, KC_REF_DONE }, { 68, KC_REF_DONE }, { 67, KC_REF_REFUSED }, { 0, KC_REF_REFUSED },
+		{ 1501, KC_REF_REFUSED }, { 65536, KC_REF_REFUSED }, { 1ull << 32 | 1500, KC_REF_REFUSED },
+	};
+	struct fx f;
+
+	(void)state;
+	open_net(&f, F_V1 | F_PF | BIT(MTU));
+	assert_int_equal(fx_u64(&f, KC_VU_NET_SET_MTU, 1500), KC_REF_REFUSED);	/* not negotiated */
+	assert_int_equal(fx_u64(&f, KC_VU_SET_PROTOCOL_FEATURES, KC_BIT(KC_PF_MTU)), KC_REF_DONE);
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_int_equal(fx_u64(&f, KC_VU_NET_SET_MTU, rows[i].mtu), rows[i].want);
+	fx_close(&f);
+}
+
 static void the_configuration_is_the_devices(void **state)
 {
 	static const uint8_t want[12] = { 2, 0x72, 0x65, 0x66, 0, 1, 1, 0, 2, 0, 0xdc, 5 };
@@ -864,6 +881,7 @@ int main(void)
 		cmocka_unit_test(another_receiver_is_chosen_or_none),
 		cmocka_unit_test(a_disabled_transmitter_sends_to_nobody),
 		cmocka_unit_test(a_checksum_is_completed_unless_it_may_stay),
+		cmocka_unit_test(an_mtu_is_a_links),
 		cmocka_unit_test(the_configuration_is_the_devices),
 		cmocka_unit_test(a_reset_forgets_all_commands),
 		cmocka_unit_test(what_it_offers_depends_on_its_queues),
