@@ -324,6 +324,14 @@ void kc_oracle_guest_wrote(void *ctx, uint64_t gpa, const void *buf, size_t len)
 		kc_watch_wrote(o, gpa, buf, len);
 }
 
+void kc_oracle_lend(struct kc_oracle *o, uint64_t gpa, uint64_t len, bool on)
+{
+	o->events++;
+	if (!on)
+		kc_shadow_sync(&o->shadow, gpa, len);
+	kc_shadow_permit(&o->shadow, gpa, len, on);
+}
+
 /* --- Messages that touch running rings -------------------------------------------------------- */
 
 typedef void msg_fn(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_msg *m);

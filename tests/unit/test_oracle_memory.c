@@ -71,6 +71,30 @@ static void each_place_has_its_clause(void **state)
 	none(b);	/* said once */
 }
 
+/* Memory in no buffer that the device may change for a while; what it made of it then stays. */
+static void what_is_lent(void **state)
+{
+	struct bench *b = *state;
+
+	start(b, 0, 8, 0, 0);
+	kc_oracle_lend(b->o, BUF(40), 64, true);
+	flip_and_verify(b, BUF(40));
+	flip_and_verify(b, BUF(40) + 63);
+	none(b);
+	flip_and_verify(b, BUF(40) + 64);
+	accused(b, "VU-MEMACC-01", "no buffer in flight");
+	flip_and_verify(b, BUF(40) - 1);
+	accused(b, "VU-MEMACC-01", "no buffer in flight");
+	dev_flip(b, BUF(40) + 5);
+	kc_oracle_lend(b->o, BUF(40), 64, false);
+	kc_oracle_verify_memory(b->o);
+	none(b);
+	flip_and_verify(b, BUF(40));
+	accused(b, "VU-MEMACC-01", "no buffer in flight");
+	flip_and_verify(b, BUF(40) + 63);
+	accused(b, "VU-MEMACC-01", "no buffer in flight");
+}
+
 /* A change is younger than the last comparison, and than the chain whose memory it is. */
 static void since_when(void **state)
 {
@@ -477,6 +501,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RUN(what_the_device_may_write),
 		RUN(each_place_has_its_clause),
+		RUN(what_is_lent),
 		RUN(since_when),
 		RUN(the_nearest_buffer_is_named),
 		SIM(a_run_across_regions_and_pages),

@@ -660,6 +660,24 @@ static void write_is_clear_and_another_may_have_written(void **state)
 	none(b);
 }
 
+/* Who drops a page has not written into a buffer. */
+static void write_is_clear_and_the_buffer_is_lent(void **state)
+{
+	struct bench *b = *state;
+	struct bench_queue *q = pk_start(b, 0, 8, 0, 0);
+
+	kc_oracle_lend(b->o, BUF(1), 32, true);
+	pk_request(b, q, 0, 3);
+	dev_fill(b, BUF(1), 0x77, 32);
+	pk_use(b, q, 2, 3, 0);
+	kc_oracle_lend(b->o, BUF(1), 32, false);
+	kc_oracle_verify_memory(b->o);
+	none(b);
+	dev_fill(b, BUF(1), 0x78, 1);
+	kc_oracle_verify_memory(b->o);
+	assert_int_equal(b->n, 1);
+}
+
 static void write_is_set_and_nothing_is_writable(void **state)
 {
 	struct bench *b = *state;
@@ -1562,6 +1580,7 @@ int main(void)
 		RUN(write_is_clear_and_bytes_are_written),
 		RUN(write_is_clear_and_nothing_changed),
 		RUN(write_is_clear_and_another_may_have_written),
+		RUN(write_is_clear_and_the_buffer_is_lent),
 		RUN(write_is_set_and_nothing_is_writable),
 		RUN(write_is_set_for_a_batch),
 		RUN(a_readable_buffer_is_written),
