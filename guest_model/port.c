@@ -19,7 +19,7 @@
 const struct kc_port_ops *const kc_ports[] = {
 	&kc_port_blk, &kc_port_fs, &kc_port_loopback, &kc_port_net, &kc_port_rng, &kc_port_scsi,
 	&kc_port_console,
-	&kc_port_vsock, NULL
+	&kc_port_vsock, &kc_port_balloon, NULL
 };
 
 const struct kc_port_ops *kc_port_by_name(const char *device)

@@ -81,6 +81,10 @@ struct kc_port_env {
 	bool writes_dropped;		/* writes are accepted and forgotten (a null device) */
 	uint64_t private_slot;		/* which part of the storage this scenario may write */
 	bool control;			/* the back-end serves the device's control queue itself */
+	/* Told of memory in no buffer that the device may change, from on to off (balloon: pages that it was
+	 * given); what it has made of it is then the driver's. NULL: nobody asks. */
+	void (*lend)(void *ctx, uint64_t gpa, uint64_t len, bool on);
+	void *lend_ctx;
 };
 enum kc_contents { KC_CONTENTS_UNKNOWN, KC_CONTENTS_PATTERN, KC_CONTENTS_ZEROES };
 /* KC_CONTENTS_PATTERN is kc_storage_pattern (kickcall/storage.h). */
@@ -89,6 +93,7 @@ struct kc_port_ops {
 	const char *device;		/* "blk", "loopback", "net", ... */
 	uint32_t virtio_id;		/* 0: none of the specification's */
 	uint64_t features;		/* device-type bits the driver understands */
+	uint64_t insisted;		/* of those, which a device that offers one may insist on */
 	bool random;			/* what it writes may be anything: a byte that looks untouched is no
 					 * suspicion */
 	unsigned config_len;		/* bytes of device configuration it reads; 0 none */
@@ -104,6 +109,9 @@ struct kc_port_ops {
 	/* Which virtqueue is queue n of a scenario that is for any device: one that carries requests
 	 * (net: transmit queues). NULL: n. */
 	unsigned (*virtqueue)(unsigned n);
+	/* Which number the device gives virtqueue n of the specification's (balloon: one that it does not have
+	 * may not count). queue_num as below. NULL: n. */
+	unsigned (*numbered)(struct kc_port *p, unsigned n, uint64_t queue_num);
 	/* A virtqueue that must run for this one to work, which such a scenario does not know of (net:
 	 * the receive queue beside a transmit queue); -1: none. It stays empty. NULL: never. */
 	int (*companion)(unsigned qi);
@@ -155,6 +163,7 @@ struct kc_port {
 	const char *clause;
 };
 
+extern const struct kc_port_ops kc_port_balloon;
 extern const struct kc_port_ops kc_port_blk;
 extern const struct kc_port_ops kc_port_fs;
 extern const struct kc_port_ops kc_port_loopback;

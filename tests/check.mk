@@ -38,7 +38,7 @@ unit: $(UNITS)
 # devices have all of it, the others their own scenarios and those of the rings.
 WHOLE_sim  := blk loopback net
 WHOLE_live := blk
-DEVICES    := blk loopback net rng scsi fs console vsock
+DEVICES    := blk loopback net rng scsi fs console vsock balloon
 
 .PHONY: scenarios scenarios-sim scenarios-live
 scenarios: scenarios-sim scenarios-live

@@ -23,6 +23,7 @@ static const struct kc_ref_device *const devices[] = {
 	&kc_ref_fs,
 	&kc_ref_console,
 	&kc_ref_vsock,
+	&kc_ref_balloon,
 };
 
 /*

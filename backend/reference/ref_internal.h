@@ -381,6 +381,7 @@ struct kc_ref_device {
 	int (*set_mtu)(struct kc_ref *r, uint64_t mtu);
 };
 
+extern const struct kc_ref_device kc_ref_balloon;
 extern const struct kc_ref_device kc_ref_blk;
 extern const struct kc_ref_device kc_ref_fs;
 extern const struct kc_ref_device kc_ref_loopback;

@@ -299,11 +299,15 @@ static int control_queue(struct kc_world *w)
 
 int kc_world_virtqueue(struct kc_world *w, unsigned n)
 {
+	const struct kc_port_ops *ops = w->cfg.port;
+
 	if (n == KC_QUEUE_CONTROL)
 		return control_queue(w);
-	if (w->script->device || !w->cfg.port->virtqueue || n >= KC_QUEUES_MAX)
+	if (n >= KC_QUEUES_MAX)
 		return (int)n;
-	return (int)w->cfg.port->virtqueue(n);
+	if (!w->script->device && ops->virtqueue)
+		n = ops->virtqueue(n);
+	return (int)(w->port && ops->numbered ? ops->numbered(w->port, n, w->vmm.queues_max) : n);
 }
 
 uint64_t kc_world_ring_index(struct kc_world *w, uint64_t n)

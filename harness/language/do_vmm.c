@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The `vmm` lines: connection, negotiation, and the life of queues. */
+#include <endian.h>
 #include <signal.h>
 #include <string.h>
 #include <linux/virtio_config.h>
@@ -423,16 +424,32 @@ KC_VERB(reset)
 	return 0;
 }
 
+/* The port sees what is within the configuration that it reads. */
+static int write_config(struct kc_world *w, uint32_t at, uint32_t size, uint64_t v)
+{
+	uint8_t bytes[sizeof(v)];
+
+	v = htole64(v);
+	memcpy(bytes, &v, sizeof(v));
+	if (done(w, kc_vmm_config_write(&w->vmm, at, size, 0, bytes), "SET_CONFIG"))
+		return -1;
+	for (uint32_t i = 0; i < size && at + i < w->config_len; i++)
+		w->config_space[at + i] = bytes[i];
+	return 0;
+}
+
 KC_VERB(write_config)
 {
-	uint32_t at = (uint32_t)s->args[0].num.plus;
-	uint8_t v = (uint8_t)s->args[1].num.plus;
+	return write_config(w, (uint32_t)s->args[0].num.plus, 1, (uint64_t)s->args[1].num.plus);
+}
 
-	if (done(w, kc_vmm_config_write(&w->vmm, at, 1, 0, &v), "SET_CONFIG"))
-		return -1;
-	if (at < w->config_len)
-		w->config_space[at] = v;
-	return 0;
+KC_VERB(write_config_field)
+{
+	uint32_t size = (uint32_t)s->args[1].num.plus;
+
+	if (size != 1 && size != 2 && size != 4 && size != 8)
+		return kc_world_script_error(w, "a field has 1, 2, 4 or 8 bytes, not %u", size);
+	return write_config(w, (uint32_t)s->args[0].num.plus, size, (uint64_t)s->args[2].num.plus);
 }
 
 KC_VERB(settle)

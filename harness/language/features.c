@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Names of feature bits, as scripts, reports and `probe` write them. */
 #include <string.h>
+#include <linux/virtio_balloon.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_console.h>
@@ -132,6 +133,12 @@ static const struct feature {
 	{ "vsock", VIRTIO_VSOCK_F_STREAM, "stream" },
 	{ "vsock", VIRTIO_VSOCK_F_SEQPACKET, "seqpacket" },
 	{ "vsock", VIRTIO_VSOCK_F_NO_IMPLIED_STREAM, "no_implied_stream" },
+	{ "balloon", VIRTIO_BALLOON_F_MUST_TELL_HOST, "must_tell_host" },
+	{ "balloon", VIRTIO_BALLOON_F_STATS_VQ, "stats_vq" },
+	{ "balloon", VIRTIO_BALLOON_F_DEFLATE_ON_OOM, "deflate_on_oom" },
+	{ "balloon", VIRTIO_BALLOON_F_FREE_PAGE_HINT, "free_page_hint" },
+	{ "balloon", VIRTIO_BALLOON_F_PAGE_POISON, "page_poison" },
+	{ "balloon", VIRTIO_BALLOON_F_REPORTING, "page_reporting" },
 };
 
 static bool is_of(const struct feature *f, const char *device)

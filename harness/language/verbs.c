@@ -108,6 +108,8 @@ const struct kc_verb kc_verbs[] = {
 	{ V, "inflight half done <n>", kc_do_inflight_half_done,
 	  "split: takes back the marks of the last request used, as if the back-end had died before it made them" },
 	{ V, "reset", kc_do_reset, "device reset by STATUS, else RESET_DEVICE, else stopping all rings" },
+	{ V, "write config <n> size <n> = <n>", kc_do_write_config_field,
+	  "a little-endian field at that offset, flags 0" },
 	{ V, "write config <n> = <n>", kc_do_write_config, "one byte at that offset, flags 0" },
 	{ V, "kill", kc_do_kill, "SIGKILL to a back-end that kickcall started; the next `vmm session` starts it" },
 	{ V, "settle", kc_do_settle, "give the back-end every chance to run" },

@@ -29,7 +29,7 @@ KC_VERB(swap_kick); KC_VERB(swap_call); KC_VERB(reset); KC_VERB(resend_features)
 KC_VERB(log_on); KC_VERB(log_off); KC_VERB(inflight); KC_VERB(inflight_again);
 KC_VERB(inflight_taken); KC_VERB(inflight_half_done);
 KC_VERB(resend_addr); KC_VERB(settle); KC_VERB(session);
-KC_VERB(write_config); KC_VERB(kill); KC_VERB(driver_ok);
+KC_VERB(write_config); KC_VERB(write_config_field); KC_VERB(kill); KC_VERB(driver_ok);
 
 KC_VERB(message); KC_VERB(bytes);
 

@@ -126,7 +126,7 @@ static uint64_t asked_for(const struct kc_world *w)
  * not speak of them expect: taken only when the header needs them. */
 static const char *const opt_in[] = {
 	"in_order", "notification_data", "ring_reset", "notify_on_empty", "any_layout",
-	"guest_tso4", "guest_tso6", "guest_ecn", "guest_ufo",
+	"guest_tso4", "guest_tso6", "guest_ecn", "guest_ufo", "page_poison",
 };
 
 uint64_t kc_world_features(struct kc_world *w)
@@ -150,17 +150,21 @@ unsigned kc_world_config_len(const struct kc_world *w)
 	return kc_port_config_len(w->cfg.port, w->vmm.driver_features);
 }
 
-/* Nobody has to work without VERSION_1 (VIRTIO-RSVD-DEV-02): a refusal, or a hang-up, which some notice
- * only after an ack of the features, is a reason to skip. */
+/* Nobody has to work without VERSION_1 (VIRTIO-RSVD-DEV-02), nor without a feature of the device type's that
+ * it may insist on (BALLOON-FEAT-DEV-01): a refusal, or a hang-up, which some notice only after an ack of the
+ * features, is a reason to skip. */
 static int not_negotiated(struct kc_world *w, enum kc_outcome o, const char *what)
 {
 	bool legacy = !(w->vmm.driver_features & KC_BIT(VIRTIO_F_VERSION_1));
+	uint64_t lacks = w->cfg.port->insisted & w->vmm.device_features & ~w->vmm.driver_features;
+	const char *name = lacks ? kc_feature_name(w->cfg.port->device, (unsigned)__builtin_ctzll(lacks)) : NULL;
 
-	if (!legacy || (o != KC_OUT_REFUSED && o != KC_OUT_CLOSED))
+	if ((!legacy && !lacks) || (o != KC_OUT_REFUSED && o != KC_OUT_CLOSED))
 		return kc_world_outcome(w, o, what);
 	if (kc_world_survives(w))
 		return -1;
-	return kc_world_stop(w, KC_SKIP, "the back-end does not work without VERSION_1, and need not");
+	return kc_world_stop(w, KC_SKIP, "the back-end does not work without %s, and need not",
+			     legacy || !name ? "VERSION_1" : name);
 }
 
 static int read_config(struct kc_world *w)
@@ -191,6 +195,13 @@ static uint64_t port_features(const struct kc_world *w)
 	return w->vmm.driver_features | (kc_world_read_only(w) ? KC_BIT(VIRTIO_BLK_F_RO) : 0);
 }
 
+static void lend(void *ctx, uint64_t gpa, uint64_t len, bool on)
+{
+	struct kc_world *w = ctx;
+
+	kc_oracle_lend(w->oracle, gpa, len, on);
+}
+
 static int open_port(struct kc_world *w)
 {
 	struct kc_port_env env = {
@@ -206,6 +217,7 @@ static int open_port(struct kc_world *w)
 		.contents = w->cfg.contents,
 		.writes_dropped = w->cfg.writes_dropped,
 		.control = w->cfg.control,
+		.lend = lend, .lend_ctx = w,
 		.private_slot = kc_seed_derive(1, w->script->id) ^ kc_seed_derive(2, w->script->variant),
 	};
 

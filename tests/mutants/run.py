@@ -50,7 +50,7 @@ OPTIONAL = {"verdict": ("fail", "warn", "error"), "mode": ("sim", "live")}
 TEXTS = ("says",)
 OWN_FOLDERS = ("guest_model", "sim")        # of what must be told of as kickcall's own
 BLAME = "kickcall's own driver broke a rule on queue "
-DEVICES = ("blk", "loopback", "net", "rng", "scsi", "fs", "console", "vsock")
+DEVICES = ("blk", "loopback", "net", "rng", "scsi", "fs", "console", "vsock", "balloon")
 # Of the runner's own deadlines, so that a back-end that hangs is told of in seconds.
 TIMEOUT_SCALE = "0.1"
 DEADLINE_S = 60

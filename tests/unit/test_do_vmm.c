@@ -291,6 +291,21 @@ static void test_the_configuration_is_written_by_bytes(void **state)
 	assert_non_null(strstr(result.message, "SET_CONFIG: expected ok, actual refused"));
 }
 
+static void test_a_field_of_the_configuration_is_written(void **state)
+{
+	struct play p = { .device = "balloon" };
+
+	(void)state;
+	passes(&p, "vmm write config 4 size 4 = 0x01020304\n"
+	       "expect whole config 4 size 4 = 0x01020304, whole config 4 size 1 = 4\n"
+	       "vmm write config 4 size 2 = 5\n"
+	       "expect whole config 4 size 4 = 0x01020005\n");
+	line_says(3, "SET_CONFIG {offset 4, size 4, flags 0x0");
+	play(&p, "vmm write config 4 size 3 = 5\n");
+	assert_int_equal(result.verdict, KC_ERROR);
+	assert_non_null(strstr(result.message, "a field has 1, 2, 4 or 8 bytes, not 3"));
+}
+
 static void test_driver_ok_by_hand(void **state)
 {
 	struct play p = { 0 };
@@ -337,6 +352,7 @@ int main(void)
 		cmocka_unit_test(test_resetting),
 		cmocka_unit_test(test_a_reset_is_a_barrier),
 		cmocka_unit_test(test_the_configuration_is_written_by_bytes),
+		cmocka_unit_test(test_a_field_of_the_configuration_is_written),
 		cmocka_unit_test(test_driver_ok_by_hand),
 		cmocka_unit_test(test_lines_that_need_a_queue),
 	};

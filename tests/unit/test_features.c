@@ -67,6 +67,22 @@ static void test_a_socket_devices_bits(void **state)
 	assert_null(kc_feature_name("vsock", 3));
 }
 
+/* VIRTIO 1.3, 5.5.3 */
+static void test_a_balloons_bits(void **state)
+{
+	static const char *const names[] = {
+		"must_tell_host", "stats_vq", "deflate_on_oom", "free_page_hint", "page_poison",
+		"page_reporting",
+	};
+
+	(void)state;
+	for (unsigned bit = 0; bit < 6; bit++) {
+		assert_int_equal(kc_feature_by_name("balloon", names[bit]), bit);
+		assert_string_equal(kc_feature_name("balloon", bit), names[bit]);
+	}
+	assert_null(kc_feature_name("balloon", 6));
+}
+
 static void test_no_other_bit_has_a_name(void **state)
 {
 	unsigned named = 0;
@@ -92,6 +108,7 @@ int main(void)
 		cmocka_unit_test(test_a_devices_bits_are_that_devices),
 		cmocka_unit_test(test_a_consoles_bits),
 		cmocka_unit_test(test_a_socket_devices_bits),
+		cmocka_unit_test(test_a_balloons_bits),
 		cmocka_unit_test(test_no_other_bit_has_a_name),
 		cmocka_unit_test(test_unknown_names),
 	};

@@ -82,6 +82,19 @@ static void test_who_refuses_legacy_drivers_is_not_blamed(void **state)
 	assert_int_equal(result.verdict, KC_FAIL);
 }
 
+/* VIRTIO 1.3, 5.5.3.2 */
+static void test_a_balloon_may_insist_on_being_told(void **state)
+{
+	struct play p = { .device = "balloon", .faults = {
+		{ .on = KC_VU_GET_STATUS, .kind = FAULT_EDIT, .edit = features_not_ok } } };
+
+	(void)state;
+	skips(&p, "without must_tell_host\n" QUEUE SERVED,
+	      "the back-end does not work without must_tell_host, and need not");
+	fails(&p, "without stats_vq\n" QUEUE SERVED, CLAUSE, 4,
+	      "negotiating features: expected ok, actual refused");
+}
+
 static void test_a_checkpoint_is_the_end_of_a_line(void **state)
 {
 	struct play p = { 0 };
@@ -334,6 +347,7 @@ int main(void)
 		cmocka_unit_test(test_a_manual_session_connects_when_told),
 		cmocka_unit_test(test_without_leaves_features_out),
 		cmocka_unit_test(test_who_refuses_legacy_drivers_is_not_blamed),
+		cmocka_unit_test(test_a_balloon_may_insist_on_being_told),
 		cmocka_unit_test(test_a_checkpoint_is_the_end_of_a_line),
 		cmocka_unit_test(test_a_restart_resets_the_marks),
 		cmocka_unit_test(test_a_loss_between_lines_is_a_violation),
