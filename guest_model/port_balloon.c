@@ -22,7 +22,8 @@
  *
  * Where reporting_vq is, texts and programs do not agree: the specification counts queues that do
  * not exist as well (4); Linux and QEMU count those that do. Which of the two a device does is seen
- * by how many queues it has, and if not even that is known, it is not tried.
+ * by how many queues it has. If not even that is known, or if queues count that the driver has not
+ * taken, it is not tried.
  *
  * Statistics have 10 bytes an entry, and a rule says that a buffer has a multiple of 6: three
  * entries have both.
@@ -79,22 +80,24 @@ static bool is_offered(const struct kc_port *p, unsigned bit)
 }
 
 /* Where reporting_vq is if only queues that exist are counted. */
-static unsigned counted(const struct kc_port *p)
+static unsigned counted(uint64_t features)
 {
-	return STATS + is_offered(p, VIRTIO_BALLOON_F_STATS_VQ) +
-		is_offered(p, VIRTIO_BALLOON_F_FREE_PAGE_HINT);
+	return STATS + !!(features & BIT(VIRTIO_BALLOON_F_STATS_VQ)) +
+		!!(features & BIT(VIRTIO_BALLOON_F_FREE_PAGE_HINT));
 }
 
 /* ROLES: there is none, or nobody knows where. */
 static unsigned reporting_vq(const struct kc_port *p)
 {
 	const struct balloon *b = p->priv;
+	unsigned n = counted(p->env.offered);
 
 	if (!is_offered(p, VIRTIO_BALLOON_F_REPORTING))
 		return ROLES;
-	if (counted(p) == REPORT || b->queue_num > REPORT)
+	if (n == REPORT || b->queue_num > REPORT)
 		return REPORT;
-	return b->queue_num > counted(p) ? counted(p) : ROLES;
+	/* Does one that is offered and not taken exist? */
+	return n == counted(p->env.features) && b->queue_num > n ? n : ROLES;
 }
 
 static unsigned balloon_numbered(struct kc_port *p, unsigned n, uint64_t queue_num)
@@ -199,6 +202,7 @@ static void forget(struct ask *a)
 
 struct wish {
 	uint32_t pages;			/* 0: as many as the shape wants */
+	bool nowhere;			/* the last number is that of no memory */
 	uint16_t tag[TAGS_MAX];
 	unsigned ntags;
 };
@@ -206,6 +210,12 @@ struct wish {
 static void set_pages(void *into, uint64_t v)
 {
 	((struct wish *)into)->pages = (uint32_t)v;
+}
+
+static void set_nowhere(void *into, uint64_t v)
+{
+	(void)v;
+	((struct wish *)into)->nowhere = true;
 }
 
 static void set_tag(void *into, uint64_t v)
@@ -216,15 +226,18 @@ static void set_tag(void *into, uint64_t v)
 		w->tag[w->ntags++] = (uint16_t)v;
 }
 
-static const struct kc_port_word page_words[] = {
+static const struct kc_port_word array_words[] = {
+	{ "pages", KC_PAGES_MAX, set_pages }, { "nowhere", 0, set_nowhere }, { NULL, 0, NULL }
+};
+static const struct kc_port_word report_words[] = {
 	{ "pages", KC_PAGES_MAX, set_pages }, { NULL, 0, NULL }
 };
 static const struct kc_port_word stats_words[] = {
 	{ "tag", UINT16_MAX, set_tag }, { NULL, 0, NULL }
 };
 static const struct kc_port_word *const words[ROLES + 1] = {
-	[INFLATE] = page_words, [DEFLATE] = page_words, [STATS] = stats_words, [HINTS] = page_words,
-	[REPORT] = page_words, [ROLES] = page_words,
+	[INFLATE] = array_words, [DEFLATE] = array_words, [STATS] = stats_words, [HINTS] = report_words,
+	[REPORT] = report_words, [ROLES] = report_words,
 };
 static const char *const names[ROLES + 1] = {
 	[INFLATE] = "a balloon's inflateq", [DEFLATE] = "a balloon's deflateq", [STATS] = "a balloon's statsq",
@@ -279,26 +292,30 @@ static struct kc_request *array_request(struct kc_port *p, const uint8_t *bytes,
 	return r;
 }
 
+/* One more than there are pages, of which the last is that of no memory. */
 static uint8_t *page_numbers(const struct ask *a)
 {
-	uint8_t *bytes = malloc(a->npages * PFN_BYTES);
+	uint8_t *bytes = malloc((a->npages + 1) * PFN_BYTES);
 
 	for (unsigned i = 0; bytes && i < a->npages; i++) {
 		uint32_t pfn = htole32((uint32_t)(a->of->p[a->page[i]].gpa >> VIRTIO_BALLOON_PFN_SHIFT));
 
 		memcpy(bytes + i * PFN_BYTES, &pfn, PFN_BYTES);
 	}
+	if (bytes)
+		memset(bytes + a->npages * PFN_BYTES, 0xff, PFN_BYTES);
 	return bytes;
 }
 
 static struct kc_request *pages_array(struct kc_port *p, struct ask *a, const struct kc_shape *shape,
-				      int *code, struct kc_err *err)
+				      const struct wish *w, int *code, struct kc_err *err)
 {
+	uint32_t len = (a->npages + w->nowhere) * (uint32_t)PFN_BYTES;
 	uint8_t *bytes = page_numbers(a);
 	struct kc_request *r = NULL;
 
 	if (bytes)
-		r = array_request(p, bytes, a->npages * (uint32_t)PFN_BYTES, shape, code, err);
+		r = array_request(p, bytes, len, shape, code, err);
 	else
 		*code = kc_err_set(err, -ENOMEM, "no memory for %u page numbers", a->npages);
 	free(bytes);
@@ -335,7 +352,7 @@ static struct kc_request *make_inflate(struct kc_port *p, struct ask *a, const s
 	}
 	a->of = &b->ballooned;
 	a->npages = n;
-	r = pages_array(p, a, shape, code, err);
+	r = pages_array(p, a, shape, w, code, err);
 	for (unsigned i = 0; r && i < n; i++)
 		kc_page_lend(a->of, a->page[i], true);
 	return r;
@@ -367,7 +384,7 @@ static struct kc_request *make_deflate(struct kc_port *p, struct ask *a, const s
 	kc_pages_ask_back(&b->ballooned, n, a->page);
 	a->of = &b->ballooned;
 	a->npages = n;
-	r = pages_array(p, a, shape, code, err);
+	r = pages_array(p, a, shape, w, code, err);
 	if (r && !has(p, VIRTIO_BALLOON_F_MUST_TELL_HOST))
 		take_back(p, a, r->serial);
 	return r;

@@ -126,7 +126,7 @@ static uint64_t asked_for(const struct kc_world *w)
  * not speak of them expect: taken only when the header needs them. */
 static const char *const opt_in[] = {
 	"in_order", "notification_data", "ring_reset", "notify_on_empty", "any_layout",
-	"guest_tso4", "guest_tso6", "guest_ecn", "guest_ufo", "page_poison",
+	"guest_tso4", "guest_tso6", "guest_ecn", "guest_ufo", "stats_vq", "page_poison",
 };
 
 uint64_t kc_world_features(struct kc_world *w)

@@ -238,6 +238,23 @@ static void test_numbers_of_a_queue_that_is_not_there(void **state)
 	errs(&p, "queue 0 split size 8\nvmm stop 99\n", "4:5: there is no queue 99");
 }
 
+/* A balloon with four queues has reporting_vq, the specification's fifth, as its fourth. */
+static void test_a_port_may_number_queues(void **state)
+{
+	struct play p = { .device = "balloon", .ref = { .queues = 4 } };
+
+	(void)state;
+	passes(&p, "device balloon\nneeds stats_vq, page_reporting\nqueue 4 split size 8\n"
+	       "driver 4 request, kick\nexpect queue 4 1 used\nvmm stop 4\nexpect queue 4 base 1\n");
+	assert_int_equal(times(trace, "SET_VRING_KICK {u64 0x3}"), 1);
+	assert_int_equal(times(trace, "SET_VRING_KICK {u64 0x4}"), 0);
+	p.ref.queues = 5;
+	passes(&p, "queue 1 split size 8\ndriver 1 request, kick\nexpect queue 1 1 used\n");
+	assert_int_equal(times(trace, "SET_VRING_KICK {u64 0x4}"), 1);
+	p.ref.queues = 3;
+	skips(&p, "queue 1 split size 8\n", "needs queue 5: this balloon has no such queue");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -253,6 +270,7 @@ int main(void)
 		cmocka_unit_test(test_numbers_speak_of_their_queue),
 		cmocka_unit_test(test_max_is_the_longest_chain),
 		cmocka_unit_test(test_numbers_of_a_queue_that_is_not_there),
+		cmocka_unit_test(test_a_port_may_number_queues),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, play_teardown);

@@ -483,6 +483,38 @@ static void where_the_queues_are(void **state)
 	}
 }
 
+/* Which of them count is known by those only of which all are taken. */
+static void where_reports_go_is_not_guessed(void **state)
+{
+	const struct kc_port_ops *ops = kc_port_by_name("balloon");
+	struct fix t;
+
+	(void)state;
+	open_port(&t, F_STATS | F_REPORT);
+	t.port->env.features = F_REPORT;
+	assert_int_equal(ops->numbered(t.port, REPORT, 5), 4);
+	assert_false(ops->has_queue(t.port, ops->numbered(t.port, REPORT, 4), 4, &t.err));
+	close_port(&t);
+}
+
+static void a_number_of_no_memory(void **state)
+{
+	struct kc_request *r;
+	uint32_t pfn[3];
+	struct fix t;
+
+	(void)state;
+	open_port(&t, F_TELL);
+	r = ask(&t, INFLATE, "nowhere pages 2");
+	assert_int_equal(gather(&t, r, pfn, sizeof(pfn)), sizeof(pfn));
+	assert_non_null(kc_mem_host(&t.g.mem, (uint64_t)le32toh(pfn[1]) * PAGE, PAGE));
+	assert_null(kc_mem_host(&t.g.mem, (uint64_t)le32toh(pfn[2]) * PAGE, 1));
+	assert_int_equal(t.nlent, 2);
+	used(&t, INFLATE, r);
+	refuse(&t, REPORT, &(struct kc_shape){ .words = "nowhere" }, -EBADMSG);
+	close_port(&t);
+}
+
 static void queues_that_are_not_there(void **state)
 {
 	const struct kc_port_ops *ops = kc_port_by_name("balloon");
@@ -520,6 +552,8 @@ int main(void)
 		cmocka_unit_test(a_report_is_its_pages),
 		cmocka_unit_test(a_reported_page_holds_the_poison),
 		cmocka_unit_test(where_the_queues_are),
+		cmocka_unit_test(where_reports_go_is_not_guessed),
+		cmocka_unit_test(a_number_of_no_memory),
 		cmocka_unit_test(queues_that_are_not_there),
 	};
 

@@ -91,7 +91,7 @@ static void test_a_balloon_may_insist_on_being_told(void **state)
 	(void)state;
 	skips(&p, "without must_tell_host\n" QUEUE SERVED,
 	      "the back-end does not work without must_tell_host, and need not");
-	fails(&p, "without stats_vq\n" QUEUE SERVED, CLAUSE, 4,
+	fails(&p, "needs must_tell_host\n" QUEUE SERVED, CLAUSE, 4,
 	      "negotiating features: expected ok, actual refused");
 }
 
