@@ -324,14 +324,6 @@ void kc_oracle_guest_wrote(void *ctx, uint64_t gpa, const void *buf, size_t len)
 		kc_watch_wrote(o, gpa, buf, len);
 }
 
-void kc_oracle_lend(struct kc_oracle *o, uint64_t gpa, uint64_t len, bool on)
-{
-	o->events++;
-	if (!on)
-		kc_shadow_sync(&o->shadow, gpa, len);
-	kc_shadow_permit(&o->shadow, gpa, len, on);
-}
-
 /* --- Messages that touch running rings -------------------------------------------------------- */
 
 typedef void msg_fn(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_msg *m);
@@ -499,6 +491,17 @@ void kc_oracle_verify_memory(struct kc_oracle *o)
 	look_all(o);
 	kc_shadow_compare(&o->shadow, kc_watch_changed, o);
 	o->compared = kc_watch_line(o);
+}
+
+/* What the device has done there before is told first. Memory that was lent is not looked at for traces of a
+ * write: to drop it, or to leave it as it is, is as good. */
+void kc_oracle_lend(struct kc_oracle *o, uint64_t gpa, uint64_t len, bool on)
+{
+	o->events++;
+	if (on)
+		kc_shadow_compare_range(&o->shadow, gpa, len, kc_watch_changed, o);
+	kc_shadow_sync(&o->shadow, gpa, len);
+	kc_shadow_permit(&o->shadow, gpa, len, on);
 }
 
 bool kc_oracle_all_done(struct kc_oracle *o)

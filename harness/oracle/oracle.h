@@ -103,8 +103,8 @@ void kc_oracle_ring_error(struct kc_oracle *o, unsigned qi);
 void kc_oracle_reaped(struct kc_oracle *o, unsigned qi, uint16_t head);
 /* kickcall wrote guest memory (kc_mem.wrote). ctx is the oracle. */
 void kc_oracle_guest_wrote(void *ctx, uint64_t gpa, const void *buf, size_t len);
-/* The device may change this memory as it likes, though it is in no buffer (a balloon's pages), as often
- * as it was switched on; when it is switched off, what the device has made of it is taken over. */
+/* The device may change this memory as it likes, though it is in no buffer (a balloon's pages), and need not,
+ * if it is in one; when it is switched off, what the device has made of it is taken over. Once each way. */
 void kc_oracle_lend(struct kc_oracle *o, uint64_t gpa, uint64_t len, bool on);
 /* Every message; out: sent by kickcall. Raw bytes that are no message are told with NULL. */
 void kc_oracle_message(struct kc_oracle *o, const struct kc_msg *m, bool out);

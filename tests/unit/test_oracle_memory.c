@@ -77,7 +77,9 @@ static void what_is_lent(void **state)
 	struct bench *b = *state;
 
 	start(b, 0, 8, 0, 0);
+	dev_flip(b, BUF(40) + 7);		/* before that */
 	kc_oracle_lend(b->o, BUF(40), 64, true);
+	accused(b, "VU-MEMACC-01", "no buffer in flight");
 	flip_and_verify(b, BUF(40));
 	flip_and_verify(b, BUF(40) + 63);
 	none(b);

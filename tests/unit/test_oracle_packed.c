@@ -678,6 +678,20 @@ static void write_is_clear_and_the_buffer_is_lent(void **state)
 	assert_int_equal(b->n, 1);
 }
 
+/* Nor need one show traces who says that it has. */
+static void all_is_written_and_the_buffer_is_lent(void **state)
+{
+	struct bench *b = *state;
+	struct bench_queue *q = pk_start(b, 0, 8, 0, 0);
+
+	drv_fill(b, BUF(1), 0xa5, 32);
+	kc_oracle_lend(b->o, BUF(1), 32, true);
+	pk_list(b, q, &(struct kc_pdesc){ BUF(1), 32, 0, WRITE }, 1, 3);
+	pk_use(b, q, 1, 3, 32);
+	none(b);
+	suspected(b, 0, NULL, NULL);
+}
+
 static void write_is_set_and_nothing_is_writable(void **state)
 {
 	struct bench *b = *state;
@@ -1581,6 +1595,7 @@ int main(void)
 		RUN(write_is_clear_and_nothing_changed),
 		RUN(write_is_clear_and_another_may_have_written),
 		RUN(write_is_clear_and_the_buffer_is_lent),
+		RUN(all_is_written_and_the_buffer_is_lent),
 		RUN(write_is_set_and_nothing_is_writable),
 		RUN(write_is_set_for_a_batch),
 		RUN(a_readable_buffer_is_written),
