@@ -377,7 +377,8 @@ struct kc_ref_device {
 	/* Is a request of ring qi to be taken and forgotten while the ring is disabled (VU-RING-STATE-03)?
 	 * NULL, or false: it waits until the ring is enabled. */
 	bool (*discards)(struct kc_ref *r, unsigned qi);
-	/* The VMM's wish, in bytes behind the Ethernet header. -EINVAL: not valid here. NULL: no such thing. */
+	/* What the VMM wishes, in bytes behind the Ethernet header. -EINVAL: not valid here. NULL: there
+	 * is no such thing. */
 	int (*set_mtu)(struct kc_ref *r, uint64_t mtu);
 };
 

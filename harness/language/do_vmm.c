@@ -294,7 +294,8 @@ static int set_inflight(struct kc_world *w)
 	return 0;
 }
 
-/* How many virtqueues must have a region, for the first n queues of the script to have one; -1 after a skip. */
+/* How many virtqueues must have a region, for the script's first n queues to have one; -1 after a
+ * skip. */
 static int virtqueues_of(struct kc_world *w, unsigned n)
 {
 	int most = -1;

@@ -509,7 +509,8 @@ static int subject_of(const char *word)
 	return -1;
 }
 
-/* "driver 1 ...", "driver control ..." and "expect queue 1 ...": which queue is meant. Returns tokens consumed. */
+/* "driver 1 ...", "driver control ..." and "expect queue 1 ...": which queue is meant. Returns how many
+ * tokens that was. */
 static unsigned queue_prefix(enum kc_subject subj, const struct kc_token *tok, unsigned n,
 			     unsigned *qi)
 {

@@ -354,7 +354,8 @@ static void unwritten(struct kc_result *res, const struct kc_result *first)
 {
 	struct kc_violation *v = &res->violations[res->nviolations];
 
-	if (!res->suspicion || !res->suspicion_clause || !first->suspicion || strcmp(res->suspicion, first->suspicion) ||
+	if (!res->suspicion || !res->suspicion_clause || !first->suspicion ||
+	    strcmp(res->suspicion, first->suspicion) ||
 	    res->nviolations == KC_VIOLATIONS_MAX)
 		return;
 	res->nviolations++;

@@ -160,7 +160,9 @@ static struct kc_backend *reference(const struct kc_target *t, const struct kc_s
 	}
 	if (t->mode == KC_MODE_LIVE)
 		return kc_backend_new_forked(&c, err);
-	return !test || kc_script_needs(test, "messages") ? kc_backend_new_stream(&c, err) : kc_backend_new_inproc(&c, err);
+	if (!test || kc_script_needs(test, "messages"))
+		return kc_backend_new_stream(&c, err);
+	return kc_backend_new_inproc(&c, err);
 }
 
 struct kc_backend *kc_target_backend(const struct kc_target *t, const char *dir,

@@ -14,9 +14,10 @@
 #include <kickcall/ring.h>
 
 /*
- * A bench for the oracle's tests: two queues (split ones here, packed ones in oracle_bench_packed.h) laid out by hand in guest memory, a driver that writes
- * through kc_mem_write (so the oracle is told) and a device that writes behind its back. Neither is
- * guest_model nor the reference: a test says byte for byte what happens.
+ * A bench for the oracle's tests: two queues (split ones here, packed ones in oracle_bench_packed.h)
+ * laid out by hand in guest memory, a driver that writes through kc_mem_write (so the oracle is told)
+ * and a device that writes behind its back. Neither is guest_model nor the reference: a test says byte
+ * for byte what happens.
  */
 #define REGION0		0x10000ull
 #define REGION1		0x40000ull	/* touches REGION2 */

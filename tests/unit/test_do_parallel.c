@@ -23,7 +23,7 @@ static enum kc_verdict play(enum kc_mode mode, const char *text, char *reason, s
 		kc_backend_new_forked(&ref, &err);
 	struct kc_world_config cfg = {
 		.mode = mode, .seed = 1, .be = be, .port = &kc_port_loopback,
-		.timeout_ns = mode == KC_MODE_LIVE && strstr(text, "disabled") ? 10000000 : 5000000000,
+		.timeout_ns = mode == KC_MODE_LIVE && strstr(text, "disabled") ? 1000000000 : 5000000000,
 	};
 	struct kc_result r = { 0 };
 	enum kc_verdict v;
