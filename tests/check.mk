@@ -6,16 +6,17 @@ SAN      := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-om
 
 JOBS     ?= $(shell nproc 2>/dev/null || echo 1)
 
-# Everything is built first; then the parts share the processors, each part's output in one piece. The
+# Everything is built first; then the parts share the processors, each part's output in one piece. Most
 # end-to-end tests look at the clock (nothing may take for ever), so they have the machine to themselves.
 .PHONY: check check-parts
 check: need-all
 	@$(MAKE) --no-print-directory -j$(JOBS) all units-built $(BUILD)/tests/ref_server
 	@$(MAKE) --no-print-directory -j$(JOBS) -Otarget check-parts
-	@$(MAKE) --no-print-directory e2e
+	@$(MAKE) --no-print-directory e2e-quick
 	@echo 'make check: everything passed'
 
-check-parts: check-sanitizers coverage scenarios check-mutants check-valgrind unit
+# (check-valgrind runs all that unit does.)
+check-parts: coverage scenarios check-mutants check-valgrind e2e-long
 
 # What is missing is named; nothing is ever installed from here.
 # `make deps check` in one go: first the one, then the other, with -j as well. (What is installed changes
@@ -60,11 +61,13 @@ check-valgrind: $(UNITS) $(KICKCALL)
 	$(VALGRIND) $(KICKCALL) conform --device loopback --select hostile --select packed
 
 # Units, and every scenario once: on loopback all that are for any device, on the others their own. A
-# search for leaks after each would take longer than they do; the units have one, and valgrind's.
+# search for leaks after each would take longer than they do; the units have one, and valgrind's. What
+# was reached is counted meanwhile, for coverage.
 .PHONY: check-sanitizers
 check-sanitizers:
-	@$(MAKE) --no-print-directory BUILD=build/san CFLAGS='-O1 -g $(SAN)' all units-built
-	@$(MAKE) --no-print-directory BUILD=build/san CFLAGS='-O1 -g $(SAN)' unit
+	@$(MAKE) --no-print-directory BUILD=build/san CFLAGS='-O1 -g --coverage $(SAN)' all units-built
+	@find build/san -name '*.gcda' -delete
+	@$(MAKE) --no-print-directory BUILD=build/san CFLAGS='-O1 -g --coverage $(SAN)' unit
 	@set -e; export ASAN_OPTIONS=detect_leaks=0; \
 	build/san/kickcall conform --device loopback; \
 	for d in $(filter-out loopback,$(DEVICES)); do \
@@ -76,12 +79,16 @@ check-mutants: $(KICKCALL)
 	$(PYTHON) tests/mutants/run.py --build $(BUILD)
 
 .PHONY: coverage
-coverage:
-	tests/coverage.sh
+coverage: check-sanitizers
+	BUILD=build/san tests/coverage.sh
 
-.PHONY: e2e
-e2e: $(KICKCALL) $(BUILD)/tests/ref_server
-	@BUILD=$(BUILD) $(PYTHON) -m pytest -q -p no:cacheprovider tests/e2e
+.PHONY: e2e e2e-quick e2e-long
+e2e: e2e-quick e2e-long
+E2E = @BUILD=$(BUILD) $(PYTHON) -m pytest -q -p no:cacheprovider tests/e2e
+e2e-quick: $(KICKCALL) $(BUILD)/tests/ref_server
+	$(E2E) -m 'not long'
+e2e-long: $(KICKCALL) $(BUILD)/tests/ref_server
+	$(E2E) -m long
 
 $(BUILD)/tests/ref_server: tests/e2e/ref_server.c $(LIB)
 	$(call say,TEST,$@)

@@ -48,6 +48,17 @@ expect   base 0
 """
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: needs a run of the whole suite; looks at no clock")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "whole_suite" in item.fixturenames:
+            item.add_marker("long")
+
+
+
 def wait_until(what, seconds, look):
     """Looks again and again until look() is true, and returns that."""
     end = time.monotonic() + seconds
@@ -203,7 +214,7 @@ def whole_suite(tmp_path_factory):
     """One run of everything on the reference, in the simulator: its report and its trace."""
     folder = tmp_path_factory.mktemp("whole")
     tool = Kickcall(folder)
-    run = tool.report("conform", "--seed", 1, "--trace", folder / "trace", deadline=120)
+    run = tool.report("conform", "--seed", 1, "--trace", folder / "trace", deadline=600)
     assert run.status in (0, 1), run.err
     tool.check_nothing_left()
     run.seed, run.trace = 1, (folder / "trace").read_bytes()
