@@ -15,8 +15,8 @@ check: need-all
 	@$(MAKE) --no-print-directory e2e-quick
 	@echo 'make check: everything passed'
 
-# (check-valgrind runs all that unit does.)
-check-parts: coverage scenarios check-mutants check-valgrind e2e-long
+# Those first that go about one thing at a time. (check-valgrind runs all that unit does.)
+check-parts: check-valgrind coverage e2e-long check-mutants scenarios
 
 # What is missing is named; nothing is ever installed from here.
 # `make deps check` in one go: first the one, then the other, with -j as well. (What is installed changes
