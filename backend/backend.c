@@ -202,8 +202,7 @@ static enum kc_outcome closed(struct kc_backend *be, struct kc_err *err)
 	}
 	status = be->exit_status;
 	if (WIFSIGNALED(status)) {
-		kc_err_set(err, 0, "the back-end was killed by signal %d (%s)", WTERMSIG(status),
-			   strsignal(WTERMSIG(status)));
+		kc_err_set(err, 0, "the back-end died of SIG%s", kc_signal_name(WTERMSIG(status)));
 		return KC_OUT_DIED;
 	}
 	kc_err_set(err, 0, "the back-end exited with status %d", WEXITSTATUS(status));

@@ -191,7 +191,7 @@ static int never_came_up(struct kc_backend *be, int ret, struct kc_err *err)
 		snprintf(how, sizeof(how), "did not answer within %lld ms",
 			 (long long)(s->start_timeout_ns / NS_PER_MS));
 	else if (WIFSIGNALED(be->exit_status))
-		snprintf(how, sizeof(how), "was killed by signal %d", WTERMSIG(be->exit_status));
+		snprintf(how, sizeof(how), "died of SIG%s", kc_signal_name(WTERMSIG(be->exit_status)));
 	else
 		snprintf(how, sizeof(how), "exited with status %d", WEXITSTATUS(be->exit_status));
 	while (len && tail[len - 1] == '\n')

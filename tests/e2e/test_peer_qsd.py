@@ -80,7 +80,7 @@ def test_killed_in_the_middle_with_a_process_of_its_own(kc):
     p = kc.start("run", path, "--format", "json", *PROFILE)
     kill_in_the_middle(kc, p)
     test = json.loads(p.communicate(timeout=20)[0])["tests"][0]
-    assert p.returncode == 1 and test["verdict"] == "fail" and "killed" in test["message"]
+    assert p.returncode == 1 and test["verdict"] == "fail" and "SIGKILL" in test["message"]
 
 
 def test_killed_in_the_middle_while_shared_is_looked_at_again(kc):

@@ -59,7 +59,7 @@ def test_one_test_of_the_suite_by_its_id(kc):
 
 def test_same_seed_same_bytes(kc, whole_suite):
     path = kc.folder / "again"
-    run = kc("conform", "--seed", whole_suite.seed, "--jobs", 3, "--trace", path, deadline=600)
+    run = kc("conform", *whole_suite.options, "--jobs", 3, "--trace", path, deadline=600)
     assert run.status == whole_suite.status
     assert len(whole_suite.trace) > 10000
     assert path.read_bytes() == whole_suite.trace

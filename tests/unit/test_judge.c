@@ -104,7 +104,7 @@ static void test_outcomes(void **state)
 		  "back-end exited with status 3" },
 		{ { .kind = FAULT_DIE, .status = SIGSEGV }, "SET_MEM_TABLE: expected ok, actual "
 		"died: the "
-		  "back-end was killed by signal 11" },
+		  "back-end died of SIGSEGV" },
 		{ { .kind = FAULT_MUTE }, "SET_MEM_TABLE: expected ok, actual timed-out: no answer: "
 		"nothing is "
 		  "left that could run" },
