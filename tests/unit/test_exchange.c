@@ -367,7 +367,7 @@ static void a_closed_connection_is_looked_into(void **state)
 	(void)state;
 	how_it_ended(0, 0, false, KC_OUT_CLOSED, "status 0");
 	how_it_ended(3, 0, false, KC_OUT_EXITED, "status 3");
-	how_it_ended(0, SIGKILL, false, KC_OUT_DIED, "signal 9");
+	how_it_ended(0, SIGKILL, false, KC_OUT_DIED, "died of SIGKILL");
 	how_it_ended(0, 0, true, KC_OUT_CLOSED, "still runs");
 }
 
