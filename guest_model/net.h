@@ -90,17 +90,6 @@ struct kc_request *kc_net_build(struct kc_port *p, struct kc_plan *plan,
 				const struct kc_data_range *data, const struct kc_shape *shape,
 				enum kc_net_kind kind, int *code, struct kc_err *err);
 
-/*
- * A word of a request, with a number after it or not. Sets a field of the struct that the words are
- * read into.
- */
-struct kc_net_word {
-	const char *text;
-	uint64_t max;			/* of the number that follows; 0: none does */
-	void (*set)(void *into, uint64_t number);
-};
-/* -EBADMSG with err for a word that is not in the table (ended by a NULL text), or a bad number. */
-int kc_net_words(const struct kc_net_word *table, const char *text, void *into, struct kc_err *err);
 
 struct kc_request *kc_net_make_rx(struct kc_port *p, const struct kc_shape *shape, int *code,
 				  struct kc_err *err);

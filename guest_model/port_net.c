@@ -26,6 +26,7 @@
 #include <linux/virtio_ids.h>
 #include <common/rng.h>
 #include <guest_model/net.h>
+#include <guest_model/port_queue.h>
 
 #define ETHERTYPE		0x88b5u
 #define VLAN_BYTES		4u
@@ -153,43 +154,6 @@ static bool net_for_input(struct kc_port *p, unsigned qi)
 
 /* --- Words ------------------------------------------------------------------------------------ */
 
-static int one_word(const struct kc_net_word *w, const char *number, void *into, struct kc_err *err)
-{
-	char *end = NULL;
-	uint64_t v = 0;
-
-	errno = 0;
-	if (w->max)
-		v = number && *number >= '0' && *number <= '9' ? strtoull(number, &end, 0) : 0;
-	if (w->max && (!end || *end || errno || v > w->max))
-		return kc_err_set(err, -EBADMSG, "a number up to %llu must follow '%s', not '%s'",
-				  (unsigned long long)w->max, w->text, number ? number : "");
-	w->set(into, v);
-	return 0;
-}
-
-int kc_net_words(const struct kc_net_word *table, const char *text, void *into, struct kc_err *err)
-{
-	char copy[256], *save = NULL;
-	int ret = 0;
-
-	if (!text)
-		return 0;
-	if (strlen(text) >= sizeof(copy))
-		return kc_err_set(err, -EBADMSG, "too many words for a net request");
-	strcpy(copy, text);
-	for (char *t = strtok_r(copy, " ", &save); t && !ret; t = strtok_r(NULL, " ", &save)) {
-		const struct kc_net_word *w = table;
-
-		while (w->text && strcmp(w->text, t))
-			w++;
-		if (!w->text)
-			return kc_err_set(err, -EBADMSG, "this queue of a net device knows no '%s'", t);
-		ret = one_word(w, w->max ? strtok_r(NULL, " ", &save) : NULL, into, err);
-	}
-	return ret;
-}
-
 /* What is sent. */
 struct ask {
 	struct virtio_net_hdr_mrg_rxbuf header;
@@ -250,7 +214,7 @@ SETTER(vlan)
 	a->vlan = (uint16_t)v;
 }
 
-static const struct kc_net_word words[] = {
+static const struct kc_port_word words[] = {
 	{ "flags", UINT8_MAX, set_flags },		/* fields of virtio_net_hdr, as they are */
 	{ "gso-type", UINT8_MAX, set_gso_type },
 	{ "hdr-len", UINT16_MAX, set_hdr_len },
@@ -449,7 +413,7 @@ static struct kc_request *make_tx(struct kc_port *p, const struct kc_shape *shap
 	struct kc_plan plan;
 	struct ask a = { 0 };
 
-	*code = kc_net_words(words, shape->words, &a, err);
+	*code = kc_port_words(words, shape->words, "this queue of a net device", &a, err);
 	if (!*code)
 		*code = choose_length(p, &a, shape, &len, err);
 	if (*code)

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <guest_model/net.h>
+#include <guest_model/port_queue.h>
 
 #define HEADER_BYTES	2u
 #define DATA_MAX	1024u
@@ -124,7 +125,7 @@ SETTER(offloads)
 	put(into, &le, sizeof(le));
 }
 
-static const struct kc_net_word words[] = {
+static const struct kc_port_word words[] = {
 	{ "promisc", 1, set_promisc },			/* receive modes, 1 on, 0 off */
 	{ "allmulti", 1, set_allmulti },
 	{ "alluni", 1, set_alluni },
@@ -165,7 +166,7 @@ _Static_assert(2 * (ADDRESSES_MAX * ETH_ALEN + 4) <= DATA_MAX, "both tables fit"
 
 static int read_command(struct command *c, const struct kc_shape *shape, struct kc_err *err)
 {
-	int ret = kc_net_words(words, shape->words, c, err);
+	int ret = kc_port_words(words, shape->words, "this queue of a net device", c, err);
 
 	if (ret)
 		return ret;

@@ -6,7 +6,7 @@
 #include <guest_model/port_build.h>
 
 /*
- * What the ports of the console and of the socket device share: requests that go one way, and words
+ * What the ports of several devices share: requests that go one way, and words
  * with a number after them. For ports only.
  */
 
