@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 title     DPDK's testpmd as dpdk-testpmd, but it connects and kickcall listens
 device    net
-command   dpdk-testpmd --lcores (0-1)@(0-1) --no-pci --no-huge --no-shconf --no-telemetry -m 256 --vdev net_vhost0,iface={socket},queues=2,client=1 -- --forward-mode=io --auto-start --stats-period=60 --total-num-mbufs=4096 --rxq=2 --txq=2 --nb-cores=1
+command   dpdk-testpmd --lcores (0-1)@(0-1) --no-pci --no-huge --no-shconf --no-telemetry -m 64 --vdev net_vhost0,iface={socket},queues=2,client=1 -- --forward-mode=io --auto-start --stats-period=60 --total-num-mbufs=4096 --rxq=2 --txq=2 --nb-cores=1
 listen    yes
 data      loop
 # BUF_VECTOR_MAX: longer chains are never used.

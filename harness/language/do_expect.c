@@ -387,12 +387,12 @@ int kc_world_judge_loss(struct kc_world *w)
 {
 	char how[256];
 	int status;
-	enum kc_fate fate = kc_blame_fate(w->cfg.be, &status);
+	enum kc_fate fate = kc_blame_fate(w->cfg.be, w->cfg.busy_poll, &status);
 
 	w->loss_allowed = w->loss_judged = true;
 	if (fate != KC_FATE_KILLED && fate != KC_FATE_EXIT_ERROR)
 		return 0;
-	kc_blame_describe(w->cfg.be, how, sizeof(how));
+	kc_blame_describe(w->cfg.be, w->cfg.busy_poll, how, sizeof(how));
 	kc_world_violate(w, "", "expected a close or a clean exit at the most, actual: %s", how);
 	w->over = true;
 	return -1;

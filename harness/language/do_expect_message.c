@@ -56,7 +56,7 @@ static int lost_instead_of(struct kc_world *w, const char *what)
 
 	if (w->loss_allowed)
 		return kc_world_judge_loss(w) ? -1 : 1;
-	kc_blame_describe(w->cfg.be, how, sizeof(how));
+	kc_blame_describe(w->cfg.be, w->cfg.busy_poll, how, sizeof(how));
 	kc_world_violate(w, "", "expected %s, actual: %s", what, how);
 	w->over = true;
 	return -1;

@@ -19,17 +19,19 @@
 #define LOOK_MS		5
 
 /* A process that closes the connection because it crashes is not gone at once; one that has gone to
- * sleep closed it because it wanted to. */
-static void await_exit(pid_t pid)
+ * sleep, or back to its polling, closed it because it wanted to. */
+static void await_exit(pid_t pid, bool polls)
 {
 #ifdef SYS_pidfd_open
 	struct pollfd p = { .fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
+	struct kc_proc_polls spins = { 0 };
 	struct kc_proc_watch look = { 0 };
 
 	if (p.fd < 0)
 		return;
 	for (int ms = 0; ms < EXIT_GRACE_MS && !poll(&p, 1, LOOK_MS); ms += LOOK_MS)
-		if (kc_proc_quiet(&look, pid) && !kc_proc_dumps_core(pid))
+		if ((polls ? kc_proc_only_polls(&spins, pid) : kc_proc_quiet(&look, pid)) &&
+		    !kc_proc_dumps_core(pid))
 			break;
 	close(p.fd);
 #endif
@@ -42,13 +44,13 @@ static enum kc_fate fate_of_status(int status)
 	return WEXITSTATUS(status) ? KC_FATE_EXIT_ERROR : KC_FATE_EXIT_OK;
 }
 
-enum kc_fate kc_blame_fate(struct kc_backend *be, int *status)
+enum kc_fate kc_blame_fate(struct kc_backend *be, bool polls, int *status)
 {
 	struct kc_proc p;
 
 	*status = 0;
 	if (!be->exited && be->pid > 0) {
-		await_exit(be->pid);
+		await_exit(be->pid, polls);
 		if (kc_proc_read(be->pid, &p) == 0 && p.state == 'Z') {
 			*status = p.exit_code;
 			return fate_of_status(p.exit_code);
@@ -74,13 +76,13 @@ static const char *last_line(const char *text, size_t *len)
 	return from;
 }
 
-void kc_blame_describe(struct kc_backend *be, char *buf, size_t cap)
+void kc_blame_describe(struct kc_backend *be, bool polls, char *buf, size_t cap)
 {
 	size_t len, n;
 	const char *line = last_line(kc_backend_stderr_tail(be), &len);
 	int status;
 
-	switch (kc_blame_fate(be, &status)) {
+	switch (kc_blame_fate(be, polls, &status)) {
 	case KC_FATE_KILLED:
 		snprintf(buf, cap, "it died of SIG%s", kc_signal_name(WTERMSIG(status)));
 		break;

@@ -154,7 +154,7 @@ int kc_world_survives(struct kc_world *w)
 {
 	int status;
 
-	if (kc_blame_fate(w->cfg.be, &status) != KC_FATE_KILLED)
+	if (kc_blame_fate(w->cfg.be, w->cfg.busy_poll, &status) != KC_FATE_KILLED)
 		return 0;
 	kc_world_violate(w, "", "expected the back-end to survive the end of its connection, actual: it died "
 			 "of SIG%s", kc_signal_name(WTERMSIG(status)));

@@ -14,6 +14,8 @@
 #include <unistd.h>
 #include <harness/world/proc.h>
 
+#define SPUN_TICKS	2	/* of 10 ms: what one that polls has run before it is taken for one that does */
+
 static int read_text(const char *path, char *buf, size_t cap)
 {
 	FILE *f = fopen(path, "re");
@@ -192,6 +194,49 @@ uint64_t kc_proc_awake_ms(const struct kc_proc_awake *a, pid_t pid)
 			most = t.ticks - a->t[i].ticks;
 	}
 	return most * 1000 / (uint64_t)sysconf(_SC_CLK_TCK);
+}
+
+struct rest {
+	uint64_t run;			/* ticks and context switches of the sleeping */
+	unsigned running, stuck;	/* state R; neither that nor asleep */
+};
+
+static void sort_out(void *ctx, pid_t tid, const struct thread *t)
+{
+	struct rest *r = ctx;
+
+	(void)tid;
+	if (t->state == 'R')
+		r->running++;
+	else if (strchr("SZX", t->state))
+		r->run += t->ticks + t->sleeps + t->preempted;
+	else
+		r->stuck++;
+}
+
+static bool each_has_run(const struct kc_proc_awake *a, pid_t pid)
+{
+	struct thread t;
+
+	for (unsigned i = 0; i < a->n; i++)
+		if (read_thread(pid, a->t[i].tid, &t) || t.ticks < a->t[i].ticks + SPUN_TICKS)
+			return false;
+	return true;
+}
+
+bool kc_proc_only_polls(struct kc_proc_polls *p, pid_t pid)
+{
+	struct rest r = { 0 };
+
+	if (each_thread(pid, sort_out, &r))
+		return true;
+	if (r.stuck || r.run != p->others || r.running != p->spinning.n ||
+	    kc_proc_awake_look(&p->spinning, pid) != r.running) {
+		p->others = r.run;
+		kc_proc_awake_begin(&p->spinning, pid);
+		return false;
+	}
+	return each_has_run(&p->spinning, pid);
 }
 
 bool kc_proc_dumps_core(pid_t pid)

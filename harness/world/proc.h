@@ -44,6 +44,16 @@ unsigned kc_proc_awake_begin(struct kc_proc_awake *a, pid_t pid);
 unsigned kc_proc_awake_look(struct kc_proc_awake *a, pid_t pid);
 /* The most CPU time that one of them has had since the first look, in milliseconds. */
 uint64_t kc_proc_awake_ms(const struct kc_proc_awake *a, pid_t pid);
+/*
+ * As kc_proc_quiet, of a process that polls by design: some threads may spin. Nobody knows which, so they
+ * must have had the processor for a while since the others came to rest: who has not had it may have yet
+ * to do what it woke up for.
+ */
+struct kc_proc_polls {
+	struct kc_proc_awake spinning;
+	uint64_t others;		/* what all that sleep have run */
+};
+bool kc_proc_only_polls(struct kc_proc_polls *p, pid_t pid);
 /* It may look asleep then, and is dying. */
 bool kc_proc_dumps_core(pid_t pid);
 

@@ -97,7 +97,7 @@ static int lost_while_waiting(struct kc_world *w, const char *clause, const char
 		kc_world_judge_loss(w);
 		return -1;
 	}
-	kc_blame_describe(w->cfg.be, how, sizeof(how));
+	kc_blame_describe(w->cfg.be, w->cfg.busy_poll, how, sizeof(how));
 	kc_world_violate(w, clause, "expected %s, actual: %s", what, how);
 	return -1;
 }

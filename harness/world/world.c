@@ -524,7 +524,7 @@ static void lost_between_steps(struct kc_world *w)
 {
 	char how[256];
 
-	kc_blame_describe(w->cfg.be, how, sizeof(how));
+	kc_blame_describe(w->cfg.be, w->cfg.busy_poll, how, sizeof(how));
 	kc_world_violate(w, "", "expected the connection to stay, actual: %s", how);
 	w->over = true;
 }

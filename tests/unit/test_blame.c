@@ -19,7 +19,9 @@
 
 static const struct kc_backend_ops no_ops = { .name = "none" };
 
-/* A child that ends when its pipe closes: by signo, or with status; signo -1: it sleeps on. */
+enum { SLEEPS = -1, SPINS = -2 };
+
+/* A child that ends when its pipe closes: by signo, or with status; or lives on. */
 static pid_t child(int signo, int status, int *to)
 {
 	const struct rlimit no_core = { 0, 0 };
@@ -37,7 +39,8 @@ static pid_t child(int signo, int status, int *to)
 		if (read(fds[0], &c, 1) < 0)
 			_exit(9);
 		while (signo < 0)
-			pause();
+			if (signo == SLEEPS)
+				pause();
 		if (signo)
 			kill(getpid(), signo);
 		_exit(status);
@@ -59,8 +62,8 @@ static enum kc_fate fate_of(int signo, int status, bool connected, char *how, si
 	/* A zombie still: its parent has not reaped it. */
 	if (signo >= 0)
 		assert_int_equal(waitid(P_PID, (id_t)be.pid, &info, WEXITED | WNOWAIT), 0);
-	fate = kc_blame_fate(&be, &seen);
-	kc_blame_describe(&be, how, cap);
+	fate = kc_blame_fate(&be, signo == SPINS, &seen);
+	kc_blame_describe(&be, signo == SPINS, how, cap);
 	if (signo < 0)
 		kill(be.pid, SIGKILL);
 	waitpid(be.pid, NULL, 0);
@@ -85,9 +88,19 @@ static void test_who_sleeps_has_closed_because_it_wanted_to(void **state)
 	char how[256];
 
 	(void)state;
-	assert_int_equal(fate_of(-1, 0, false, how, sizeof(how)), KC_FATE_CLOSED);
+	assert_int_equal(fate_of(SLEEPS, 0, false, how, sizeof(how)), KC_FATE_CLOSED);
 	assert_string_equal(how, "it closed the connection");
-	assert_int_equal(fate_of(-1, 0, true, how, sizeof(how)), KC_FATE_ALIVE);
+	assert_int_equal(fate_of(SLEEPS, 0, true, how, sizeof(how)), KC_FATE_ALIVE);
+}
+
+static void test_so_has_who_polls_again(void **state)
+{
+	char how[256];
+
+	(void)state;
+	assert_int_equal(fate_of(SPINS, 0, false, how, sizeof(how)), KC_FATE_CLOSED);
+	assert_string_equal(how, "it closed the connection");
+	assert_int_equal(fate_of(SPINS, 0, true, how, sizeof(how)), KC_FATE_ALIVE);
 }
 
 static void test_what_the_adapter_has_reaped_counts(void **state)
@@ -105,7 +118,7 @@ static void test_what_the_adapter_has_reaped_counts(void **state)
 				.exit_status = rows[i].status,
 		};
 
-		assert_int_equal(kc_blame_fate(&be, &status), rows[i].fate);
+		assert_int_equal(kc_blame_fate(&be, false, &status), rows[i].fate);
 		assert_int_equal(status, rows[i].status);
 	}
 }
@@ -116,10 +129,10 @@ static void test_without_a_process_there_is_only_the_connection(void **state)
 	int status = 7;
 
 	(void)state;
-	assert_int_equal(kc_blame_fate(&be, &status), KC_FATE_CLOSED);
+	assert_int_equal(kc_blame_fate(&be, false, &status), KC_FATE_CLOSED);
 	assert_int_equal(status, 0);
 	be.connected = true;
-	assert_int_equal(kc_blame_fate(&be, &status), KC_FATE_ALIVE);
+	assert_int_equal(kc_blame_fate(&be, false, &status), KC_FATE_ALIVE);
 }
 
 static void describe_command(const char *command, char *how, size_t cap)
@@ -135,7 +148,7 @@ static void describe_command(const char *command, char *how, size_t cap)
 	be = kc_backend_new_spawned(&c, &err);
 	assert_non_null(be);
 	assert_int_equal(kc_backend_open(be, &err), -ECHILD);
-	kc_blame_describe(be, how, cap);
+	kc_blame_describe(be, false, how, cap);
 	kc_backend_free(be);
 	snprintf(rm, sizeof(rm), "rm -r %s", dir);
 	assert_int_equal(system(rm), 0);
@@ -166,6 +179,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_zombie_tells),
 		cmocka_unit_test(test_who_sleeps_has_closed_because_it_wanted_to),
+		cmocka_unit_test(test_so_has_who_polls_again),
 		cmocka_unit_test(test_what_the_adapter_has_reaped_counts),
 		cmocka_unit_test(test_without_a_process_there_is_only_the_connection),
 		cmocka_unit_test(test_the_last_line_of_stderr_is_told),

@@ -93,6 +93,45 @@ static void test_a_spinner_is_not(void **state)
 	close(to);
 }
 
+static bool comes_to_only_polling(pid_t pid, int64_t timeout_ns)
+{
+	int64_t deadline = kc_clock_ns() + timeout_ns;
+	struct kc_proc_polls p = { 0 };
+
+	while (kc_clock_ns() < deadline) {
+		if (kc_proc_only_polls(&p, pid))
+			return true;
+		poll(NULL, 0, 1);
+	}
+	return false;
+}
+
+/* Who spins has run for a while, and who sleeps has not: both will go on like that. A process that is
+ * stopped does neither: what it will do is not known. */
+static void test_one_that_polls_may_spin(void **state)
+{
+	uint64_t from, now;
+	int to;
+	pid_t pid = child(true, &to);
+
+	(void)state;
+	assert_int_equal(kc_proc_cpu_ns(pid, &from), 0);
+	assert_true(comes_to_only_polling(pid, 10 * SEC));
+	assert_int_equal(kc_proc_cpu_ns(pid, &now), 0);
+	assert_true(now > from + 10000000);
+	kill(pid, SIGSTOP);
+	assert_int_equal(waitpid(pid, NULL, WUNTRACED), pid);
+	assert_false(comes_to_only_polling(pid, SEC / 10));
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	close(to);
+	pid = child(false, &to);
+	assert_true(comes_to_only_polling(pid, 10 * SEC));
+	close(to);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_true(comes_to_only_polling(pid, 10 * SEC));	/* gone */
+}
+
 static void test_a_zombie_tells_its_exit_code(void **state)
 {
 	int64_t deadline = kc_clock_ns() + 10 * SEC;
@@ -223,6 +262,7 @@ int main(void)
 		cmocka_unit_test(test_a_spinner_never_sleeps),
 		cmocka_unit_test(test_a_sleeper_is_not_awake),
 		cmocka_unit_test(test_one_nap_between_two_looks_is_seen),
+		cmocka_unit_test(test_one_that_polls_may_spin),
 		cmocka_unit_test(test_a_zombie_tells_its_exit_code),
 	};
 
