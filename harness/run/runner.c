@@ -432,6 +432,12 @@ static bool is_confirmed(const struct runner *r, const struct kc_result *res)
 	return res->verdict == KC_WARN && known == res->nviolations;
 }
 
+/* The verdict is settled, whatever a fresh process would do. */
+static bool is_known(const struct runner *r, const struct kc_result *res)
+{
+	return res->verdict == KC_FAIL && kc_known_match(&r->known, res->id, res->variant);
+}
+
 /* Does the result need a second look? Then the next attempt is begun: 1. */
 static int second_look(struct runner *r, struct slot *s, struct kc_result *res)
 {
@@ -444,8 +450,10 @@ static int second_look(struct runner *r, struct slot *s, struct kc_result *res)
 		next = FLIPPED;
 	if (next == ATTEMPTS || interrupted)
 		return 0;
-	if (next == FRESH)
+	if (next == FRESH)		/* whatever comes next: this one has been through something */
 		end_peer(r, s);
+	if (next == FRESH && is_known(r, res))
+		return 0;
 	free_result(s->first);
 	s->first = res;
 	ret = begin(r, s, s->test, next);

@@ -313,6 +313,26 @@ static void only_in_sequence_is_inconclusive(void **state)
 	run_close(&r);
 }
 
+/* It is listed, so nobody asks a fresh process; the next test gets one all the same. */
+static void a_known_failure_needs_no_fresh_one(void **state)
+{
+	char path[80];
+	struct run r;
+
+	(void)state;
+	put("a.kick", STOPS(MUST, "0"));
+	put("b.kick", STOPS(MUST, "0"));
+	put("c.kick", STOPS(MUST, "0"));
+	put("known", "b | dies | docs/F.md#1\n");
+	snprintf(path, sizeof(path), "%s/known", root);
+	run(&r, ARGV("conform", "--known", path, "--device", "loopback", "--jobs", "1", "--", peer_exe, "peer",
+		     "tire", "{socket}"));
+	result(&r, 0, "a", KC_PASS);
+	result(&r, 1, "b", KC_KNOWN);
+	result(&r, 2, "c", KC_PASS);
+	run_close(&r);
+}
+
 /* A MUST on the shared process, a SHOULD on a fresh one: the MUST is not proved. */
 static void a_must_that_becomes_a_should_is_inconclusive(void **state)
 {
@@ -463,6 +483,7 @@ int main(int argc, char **argv)
 		TEST(known_failures_are_looked_up),
 		TEST(only_in_sequence_is_inconclusive),
 		TEST(a_must_that_becomes_a_should_is_inconclusive),
+		TEST(a_known_failure_needs_no_fresh_one),
 		TEST(a_warning_that_is_confirmed_needs_no_fresh_one),
 		TEST(what_fails_on_a_fresh_one_as_well_fails),
 		TEST(a_one_shot_process_is_started_for_each),
