@@ -28,6 +28,7 @@ const char kc_usage[] =
 "\n"
 "what to run\n"
 "  --select PREFIX       only tests whose id begins so (may be repeated)\n"
+"  --except PREFIX       not the tests whose id begins so (may be repeated)\n"
 "  --clause PREFIX       only tests that name such a clause (may be repeated)\n"
 "  --variant N=V,...     only variants with these values\n"
 "  --mode auto|sim|live  auto: sim for ref, live for all others\n"
@@ -67,6 +68,7 @@ static const struct option options[] = {
 	{ "--data", WORDS, AT(data), 0, "sink|loop" },
 	{ "--control", WORDS, AT(control), 0, "vmm|back-end" },
 	{ "--select", LIST, AT(selects), AT(nselects), NULL },
+	{ "--except", LIST, AT(excepts), AT(nexcepts), NULL },
 	{ "--clause", LIST, AT(clauses), AT(nclauses), NULL },
 	{ "--mode", WORDS, AT(mode), 0, "auto|sim|live" },
 	{ "--strict", FLAG, AT(strict), 0, NULL },

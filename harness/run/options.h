@@ -24,6 +24,8 @@ struct kc_options {
 	char **argv;			/* after "--"; NULL: none */
 	const char *selects[KC_SELECT_MAX];
 	unsigned nselects;
+	const char *excepts[KC_SELECT_MAX];
+	unsigned nexcepts;
 	const char *clauses[KC_SELECT_MAX];
 	unsigned nclauses;
 	struct { char name[32]; char value[64]; } variant[KC_VARIANT_MAX];

@@ -16,12 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <backend/adapters.h>
 #include <backend/process.h>
+#include <harness/run/hand.h>
 #include <harness/run/known.h>
 #include <harness/run/probe.h>
 #include <harness/run/progress.h>
@@ -37,6 +37,7 @@
 #define CONFIRMED	3u		/* times that a fresh process breaks a SHOULD as the shared one did */
 #define CONFIRMED_MAX	32u		/* clauses */
 #define SPINS_MAX	3u		/* tests that look closely at a back-end that spins */
+#define ORDERS_MAX	50u		/* tests that one worker runs */
 #define WORKER_LIMIT_NS	(120 * SEC)	/* far above the sum of a test's own deadlines */
 
 enum attempt { FIRST, FRESH, FLIPPED, ATTEMPTS };
@@ -49,18 +50,18 @@ struct slot {
 	char *failed_after;		/* history at the first attempt of this test */
 	char *history;			/* tests run on the shared process, ", "-separated */
 	/* The worker: */
-	pid_t pid;			/* 0: idle */
-	int fd;				/* read end of its pipe */
+	struct kc_hand hand;
+	bool busy;			/* it has an order, and has not answered */
+	bool once;			/* it is for that order only */
 	unsigned test;
 	enum attempt attempt;
 	bool on_shared;
 	bool spins_told;		/* when this test began, for all its attempts */
 	int64_t deadline_ns;
-	char *text;			/* what came over the pipe */
-	size_t len;
 	struct kc_worker_page *page;
 	struct kc_result *first;	/* of the attempt before this one */
-	char *work_dir;			/* of this worker */
+	char *work_dir;			/* of this test */
+	unsigned dir_number;
 };
 
 struct runner {
@@ -109,12 +110,19 @@ static int make_scratch(struct runner *r)
 	return kc_make_scratch(r->scratch, sizeof(r->scratch), r->err);
 }
 
+static void dir_name(const struct runner *r, unsigned number, char *buf, size_t cap)
+{
+	snprintf(buf, cap, "%s/%u", r->scratch, number);
+}
+
 /* A prepared directory for a back-end; the caller frees the name. */
 static char *new_dir(struct runner *r)
 {
-	char *path = NULL;
+	char name[PATH_MAX + 16], *path;
 
-	if (asprintf(&path, "%s/%u", r->scratch, r->serial++) < 0)
+	dir_name(r, r->serial++, name, sizeof(name));
+	path = strdup(name);
+	if (!path)
 		return NULL;
 	if ((mkdir(path, 0755) && errno != EEXIST) || kc_target_prepare(r->t, path, r->err)) {
 		free(path);
@@ -180,60 +188,60 @@ static void trace_name(const struct runner *r, unsigned test, char *buf, size_t 
 	snprintf(buf, cap, "%s/trace-%u.jsonl", r->scratch, test);
 }
 
-static void worker_child(struct runner *r, struct slot *s, int out)
+struct served {
+	struct runner *r;
+	struct slot *s;			/* as it was when the worker was hired */
+};
+
+/* In the worker. */
+static void serve_order(void *ctx, const struct kc_order *order, int out)
 {
-	char trace[PATH_MAX + 32];
+	const struct served *w = ctx;
+	char trace[PATH_MAX + 32], dir[PATH_MAX + 16];
 	struct kc_worker_job job = {
-		.target = r->t, .options = r->o, .test = r->suite->tests[s->test], .dir = s->work_dir,
-		.poison_flip = s->attempt == FLIPPED, .page = s->page,
-		.spins_told = s->spins_told,
+		.target = w->r->t, .options = w->r->o, .test = w->r->suite->tests[order->test], .dir = dir,
+		.poison_flip = order->poison_flip, .page = w->s->page, .spins_told = order->spins_told,
+		.shared = w->s->on_shared ? w->s->peer : NULL,
 	};
 
-	signal(SIGINT, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
-	signal(SIGTERM, SIG_DFL);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (s->on_shared)
-		job.shared = s->peer;
-	if (r->trace && s->attempt == FIRST) {
-		trace_name(r, s->test, trace, sizeof(trace));
+	dir_name(w->r, order->dir, dir, sizeof(dir));
+	if (order->traced) {
+		trace_name(w->r, order->test, trace, sizeof(trace));
 		job.trace_path = trace;
 	}
 	kc_worker_run(&job, out);
 }
 
-static void __attribute__((noreturn)) leave_child(void)
+/* Where nothing real is at work, no process, thread or descriptor is left behind by a test, and its worker
+ * can run the next: forking costs more than most tests do. */
+static bool may_last(const struct runner *r)
 {
-	/* exit, not _exit: coverage counts are written by its handlers. */
-	fflush(NULL);
-	exit(0);
+	return r->t->kind == KC_TARGET_REF && r->t->mode == KC_MODE_SIM && !r->o->pause_on_fail;
 }
 
 static int start_worker(struct runner *r, struct slot *s)
 {
-	int fds[2];
+	struct kc_order order = {
+		.test = s->test, .poison_flip = s->attempt == FLIPPED, .spins_told = s->spins_told,
+		.traced = r->trace && s->attempt == FIRST,
+	};
+	struct served served = { r, s };
+	int ret;
 
 	if (!s->on_shared || !s->peer) {
+		s->dir_number = r->serial;
 		s->work_dir = new_dir(r);
 		if (!s->work_dir)
 			return -EIO;
 	}
-	if (pipe(fds))
-		return kc_err_set(r->err, -errno, "pipe: %s", strerror(errno));
+	order.dir = s->dir_number;
 	*s->page = (struct kc_worker_page){ 0 };
-	fflush(NULL);
-	s->pid = fork();
-	if (s->pid < 0) {
-		s->pid = 0;
-		return kc_err_set(r->err, -errno, "fork: %s", strerror(errno));
-	}
-	if (!s->pid) {
-		close(fds[0]);
-		worker_child(r, s, fds[1]);
-		leave_child();
-	}
-	close(fds[1]);
-	s->fd = fds[0];
+	s->once = !may_last(r);
+	ret = s->hand.pid ? 0 : kc_hand_hire(&s->hand, serve_order, &served, s->once, r->err);
+	if (ret)
+		return ret;
+	kc_hand_order(&s->hand, &order);
+	s->busy = true;
 	s->deadline_ns = kc_clock_ns() + (int64_t)(WORKER_LIMIT_NS * r->o->timeout_scale);
 	if (r->o->pause_on_fail)
 		s->deadline_ns = INT64_MAX;
@@ -261,6 +269,13 @@ static int begin(struct runner *r, struct slot *s, unsigned test, enum attempt a
 }
 
 /* --- Results ------------------------------------------------------------------------------------ */
+
+static void free_result(struct kc_result *res)
+{
+	if (res)
+		kc_result_fini(res);
+	free(res);
+}
 
 /* The worker is gone without a result: who is to blame? */
 static void blame(struct runner *r, struct slot *s, int status, bool timed_out, struct kc_result *res)
@@ -294,29 +309,39 @@ static void blame(struct runner *r, struct slot *s, int status, bool timed_out, 
 	}
 }
 
-static struct kc_result *take_result(struct runner *r, struct slot *s, bool timed_out)
+static struct kc_result *parse_result(const struct kc_hand *h)
 {
+	json_t *j = json_loadb(h->text ? h->text : "", h->len, 0, NULL);
 	struct kc_result *res = calloc(1, sizeof(*res));
-	json_t *j = timed_out ? NULL : json_loadb(s->text ? s->text : "", s->len, 0, NULL);
-	int status = 0;
 
-	if (timed_out)
-		kill(s->pid, SIGKILL);
-	while (waitpid(s->pid, &status, 0) < 0 && errno == EINTR)
-		;
-	s->pid = 0;
-	close(s->fd);
-	if (!res)
-		return NULL;
-	if (!j || status || kc_result_from_json(res, j, NULL)) {
-		kc_result_fini(res);
-		memset(res, 0, sizeof(*res));
-		blame(r, s, status, timed_out, res);
+	if (!j || !res || kc_result_from_json(res, j, NULL)) {
+		free_result(res);
+		res = NULL;
 	}
 	json_decref(j);
-	free(s->text);
-	s->text = NULL;
-	s->len = 0;
+	return res;
+}
+
+/* Who has found something has been through something. When nothing is left to begin with, this was its last:
+ * how it leaves is known before its last result is stored. */
+static bool goes_on(const struct runner *r, const struct slot *s, const struct kc_result *res)
+{
+	return res && !s->once && (res->verdict == KC_PASS || res->verdict == KC_SKIP) &&
+		s->hand.given < ORDERS_MAX && r->next < r->suite->ntests;
+}
+
+static struct kc_result *take_result(struct runner *r, struct slot *s, bool timed_out)
+{
+	struct kc_result *res = timed_out ? NULL : parse_result(&s->hand);
+	int status = goes_on(r, s, res) ? 0 : kc_hand_dismiss(&s->hand, timed_out);
+
+	s->busy = false;
+	if (res && !status)
+		return res;
+	free_result(res);
+	res = calloc(1, sizeof(*res));
+	if (res)
+		blame(r, s, status, timed_out, res);
 	return res;
 }
 
@@ -327,13 +352,6 @@ static void remember(struct slot *s, const struct kc_script *t)
 	if (asprintf(&s->history, "%s%s%s", old ? old : "", old ? ", " : "", t->id) < 0)
 		s->history = NULL;
 	free(old);
-}
-
-static void free_result(struct kc_result *res)
-{
-	if (res)
-		kc_result_fini(res);
-	free(res);
 }
 
 /* Failed on the shared process, passes on a fresh one: what led to it is what is told. */
@@ -545,23 +563,12 @@ static void append_traces(struct runner *r)
 	}
 }
 
-/* Reads what a worker says. true: it has ended. */
+/* Reads what a worker says. true: it has done what it was told to do, and has left if it will. */
 static bool read_worker(struct slot *s)
 {
-	char buf[65536], *more;
-	ssize_t n = read(s->fd, buf, sizeof(buf));
+	enum kc_heard heard = kc_hand_listen(&s->hand);
 
-	if (n < 0)
-		return errno != EINTR && errno != EAGAIN;
-	if (n == 0)
-		return true;
-	more = realloc(s->text, s->len + (size_t)n);
-	if (!more)
-		return true;
-	s->text = more;
-	memcpy(s->text + s->len, buf, (size_t)n);
-	s->len += (size_t)n;
-	return false;
+	return heard == KC_HEARD_END || (heard == KC_HEARD_ALL && !s->once);
 }
 
 static unsigned wait_for_workers(struct runner *r, struct pollfd *p, struct slot **who)
@@ -570,10 +577,10 @@ static unsigned wait_for_workers(struct runner *r, struct pollfd *p, struct slot
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < r->nslots; i++) {
-		if (!r->slots[i].pid)
+		if (!r->slots[i].busy)
 			continue;
 		who[n] = &r->slots[i];
-		p[n++] = (struct pollfd){ .fd = r->slots[i].fd, .events = POLLIN };
+		p[n++] = (struct pollfd){ .fd = r->slots[i].hand.answers, .events = POLLIN };
 		if (r->slots[i].deadline_ns < first)
 			first = r->slots[i].deadline_ns;
 	}
@@ -588,7 +595,7 @@ static int start_idle_slots(struct runner *r)
 	for (unsigned i = 0; i < r->nslots && r->next < r->suite->ntests; i++) {
 		int ret;
 
-		if (r->slots[i].pid)
+		if (r->slots[i].busy)
 			continue;
 		ret = begin(r, &r->slots[i], r->next, FIRST);
 		if (ret)
@@ -716,15 +723,9 @@ static void tear_down(struct runner *r)
 	for (unsigned i = 0; i < r->nslots; i++) {
 		struct slot *s = &r->slots[i];
 
-		if (s->pid) {
-			kill(s->pid, SIGKILL);
-			while (waitpid(s->pid, NULL, 0) < 0 && errno == EINTR)
-				;
-			close(s->fd);
-		}
+		kc_hand_fini(&s->hand);
 		end_peer(r, s);
 		drop_dir(r, s->work_dir);
-		free(s->text);
 		free(s->failed_after);
 		free_result(s->first);
 		if (s->page && s->page != MAP_FAILED)

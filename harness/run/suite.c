@@ -70,7 +70,7 @@ static bool has_prefix(const char *text, const char *const *prefixes, unsigned n
 	for (unsigned i = 0; i < n; i++)
 		if (!strncmp(text, prefixes[i], strlen(prefixes[i])))
 			return true;
-	return n == 0;
+	return false;
 }
 
 /* What takes minutes runs only when asked for by its name. */
@@ -84,11 +84,13 @@ static bool too_long(const struct kc_script *t, const struct kc_options *o)
 
 static bool wanted(const struct kc_script *t, const struct kc_options *o, const char *device)
 {
-	bool clause = o->nclauses == 0;
+	bool clause = !o->nclauses;
+	bool id = (!o->nselects || has_prefix(t->id, o->selects, o->nselects)) &&
+		!has_prefix(t->id, o->excepts, o->nexcepts);
 
 	for (unsigned i = 0; i < t->nclauses; i++)
 		clause = clause || has_prefix(t->clauses[i], o->clauses, o->nclauses);
-	return clause && !too_long(t, o) && has_prefix(t->id, o->selects, o->nselects) && wanted_variant(t, o) &&
+	return id && clause && !too_long(t, o) && wanted_variant(t, o) &&
 		(!t->device || !device || !strcmp(t->device, device));
 }
 

@@ -71,6 +71,13 @@ static void write_all(int fd, const char *text, size_t len)
 	}
 }
 
+/* In compact JSON a newline comes at the end only. */
+static void write_line(int fd, char *text, size_t len)
+{
+	text[len] = '\n';
+	write_all(fd, text, len + 1);
+}
+
 void kc_worker_run(const struct kc_worker_job *job, int out_fd)
 {
 	struct kc_result r = { 0 };
@@ -82,7 +89,7 @@ void kc_worker_run(const struct kc_worker_job *job, int out_fd)
 	j = kc_result_to_json(&r);
 	text = j ? json_dumps(j, JSON_COMPACT) : NULL;
 	if (text)
-		write_all(out_fd, text, strlen(text));
+		write_line(out_fd, text, strlen(text));
 	free(text);
 	json_decref(j);
 	kc_result_fini(&r);

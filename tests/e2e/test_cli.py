@@ -216,6 +216,18 @@ def test_select_and_clause_are_prefixes_and_may_be_repeated(kc):
     assert {first, last} <= ids and all(i.startswith((first, last)) for i in ids)
 
 
+def test_except_takes_away_from_what_is_selected(kc):
+    both = ["rings/basic/every-", "rings/basic/two-"]
+    run = kc.report("conform", "--device", "loopback", "--select", "rings/basic", *(f"--except={p}" for p in both))
+    ids = {t["id"] for t in run.report["tests"]}
+    assert run.status == 0 and ids
+    rest = {t["id"] for t in kc.report("conform", "--device", "loopback",
+                                       *(f"--select={p}" for p in both)).report["tests"]}
+    whole = {t["id"] for t in kc.report("conform", "--device", "loopback", "--select", "rings/basic").report["tests"]}
+    assert rest and not ids & rest and ids | rest == whole
+    assert kc("conform", "--select", both[0], "--except", "rings").status == 2
+
+
 @pytest.mark.parametrize("mode, shown", [("auto", "sim"), ("sim", "sim"), ("live", "live")])
 def test_mode(kc, mode, shown):
     run = kc.report("run", kc.script(PASSES), "--mode", mode)

@@ -239,6 +239,43 @@ static void a_crash_of_our_own_is_an_error(void **state)
 	}
 }
 
+static void leave_with_5(void)
+{
+	_exit(5);
+}
+
+static struct kc_port *leaves_badly(const struct kc_port_env *env, struct kc_err *err)
+{
+	static bool told;
+
+	if (!told)
+		atexit(leave_with_5);
+	told = true;
+	return kc_port_blk.open(env, err);
+}
+
+/* As with a sanitizer or valgrind, which tell at the end. One worker runs all three tests, and leaves before
+ * the last one's result is taken for good. */
+static void a_worker_that_leaves_badly_is_an_error(void **state)
+{
+	struct kc_port_ops port = kc_port_blk;
+	struct run r;
+
+	(void)state;
+	put("a.kick", PASSES);
+	put("b.kick", PASSES);
+	put("c.kick", PASSES);
+	run_open(&r, ARGV("conform", "--jobs", "1"));
+	port.open = leaves_badly;
+	r.t.port = &port;
+	assert_int_equal(kc_runner_run(&r.o, &r.t, &r.suite, &r.rep, &r.err), 0);
+	result(&r, 0, "a", KC_PASS);
+	result(&r, 1, "b", KC_PASS);
+	assert_non_null(strstr(result(&r, 2, "c", KC_ERROR)->message,
+			       "kickcall's worker exited with status 5"));
+	run_close(&r);
+}
+
 /* The limit of a whole test is 120 s at scale 1. */
 static void a_worker_that_hangs_is_ended(void **state)
 {
@@ -479,6 +516,7 @@ int main(int argc, char **argv)
 		TEST(workers_run_side_by_side),
 		TEST(a_crash_inside_the_back_end_is_its_own),
 		TEST(a_crash_of_our_own_is_an_error),
+		TEST(a_worker_that_leaves_badly_is_an_error),
 		TEST(a_worker_that_hangs_is_ended),
 		TEST(known_failures_are_looked_up),
 		TEST(only_in_sequence_is_inconclusive),
