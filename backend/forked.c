@@ -24,7 +24,7 @@
 struct forked {
 	struct kc_vhost_user vu;	/* must be first */
 	struct kc_ref_config config;
-	char *device, *file;		/* what config points to */
+	char *device, *file, *tap;	/* what config points to */
 };
 
 /* Of the coverage runtime, if it is linked: _exit would lose the counts. */
@@ -118,6 +118,7 @@ static void forked_free(struct kc_backend *be)
 
 	free(f->device);
 	free(f->file);
+	free(f->tap);
 	kc_backend_dealloc(be);
 }
 
@@ -131,15 +132,23 @@ static const struct kc_backend_ops forked_ops = {
 	.free = forked_free,
 };
 
-/* Both strings are copied. */
+static int copy(char **to, const char *text)
+{
+	*to = text ? strdup(text) : NULL;
+	return text && !*to ? -ENOMEM : 0;
+}
+
+/* With its strings. */
 static int copy_config(struct forked *f, const struct kc_ref_config *config)
 {
 	f->config = *config;
-	f->device = config->device ? strdup(config->device) : NULL;
-	f->file = config->file ? strdup(config->file) : NULL;
+	if (copy(&f->device, config->device) || copy(&f->file, config->file) ||
+	    copy(&f->tap, config->tap))
+		return -ENOMEM;
 	f->config.device = f->device;
 	f->config.file = f->file;
-	return (config->device && !f->device) || (config->file && !f->file) ? -ENOMEM : 0;
+	f->config.tap = f->tap;
+	return 0;
 }
 
 struct kc_backend *kc_backend_new_forked(const struct kc_ref_config *config, struct kc_err *err)

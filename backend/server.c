@@ -8,7 +8,8 @@
  * non-zero ack where one is due, and otherwise the only other error signal that the protocol has,
  * a closed connection.
  *
- * kc_server_run sleeps in poll(2) on the channel and on the kicks of the rings that are processed.
+ * kc_server_run sleeps in poll(2) on the channel, on the kicks of the rings that are processed, and on
+ * what the device receives from (a tap).
  */
 #include <errno.h>
 #include <poll.h>
@@ -18,7 +19,7 @@
 #include <backend/process.h>
 #include <backend/server.h>
 
-#define KICKS_MAX	64u
+#define KICKS_MAX	65u	/* and a tap */
 #define STEPS_PER_POLL	64	/* so that stop_fd is seen under load */
 #define NACK		1
 

@@ -201,6 +201,8 @@ static void take_time(struct kc_ref *r)
 
 int kc_ref_step(struct kc_ref *r)
 {
+	bool arrived = r->device->arrival && r->device->arrival(r);
+
 	r->wake_ns = 0;
 	for (unsigned i = 0; i < r->nqueues; i++) {
 		struct kc_ref_ring *ring = &r->rings[(r->next + i) % r->nqueues];
@@ -208,20 +210,28 @@ int kc_ref_step(struct kc_ref *r)
 		if (!kc_ref_ring_due(ring))
 			continue;
 		if (throttled(r))
-			return 0;
+			return arrived;
 		take_time(r);
 		r->next = (ring->qi + 1) % r->nqueues;	/* no ring starves another */
 		kc_ref_ring_serve(ring);
 		return 1;
 	}
-	return 0;
+	return arrived;
 }
 
-unsigned kc_ref_pollfds(const struct kc_ref *r, int *fds, unsigned cap, bool *busy)
+/* What comes from outside, by a descriptor; -1: nothing. */
+static int arrival_fd(struct kc_ref *r)
+{
+	return r->device->arrival_fd ? r->device->arrival_fd(r) : -1;
+}
+
+unsigned kc_ref_pollfds(struct kc_ref *r, int *fds, unsigned cap, bool *busy)
 {
 	unsigned n = 0;
 
 	*busy = false;
+	if (arrival_fd(r) >= 0 && n < cap)
+		fds[n++] = arrival_fd(r);
 	for (unsigned qi = 0; qi < r->nqueues; qi++) {
 		const struct kc_ref_ring *ring = &r->rings[qi];
 

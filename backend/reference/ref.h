@@ -26,6 +26,7 @@ struct kc_ref_config {
 	const char *file;
 	uint64_t capacity;		/* blk: bytes, 0: 2 MiB of memory; holds kc_storage_pattern */
 	bool read_only;			/* blk */
+	const char *tap;		/* net: the tap interface it sends to and receives from; NULL: a loop */
 	unsigned requests_per_s;	/* at most; a look that finds none counts as one. 0: no limit */
 };
 
@@ -47,14 +48,15 @@ enum kc_ref_answer kc_ref_request(struct kc_ref *r, struct kc_msg *req, struct k
 /* Is REPLY_ACK negotiated? */
 bool kc_ref_reply_ack(const struct kc_ref *r);
 
-/* One bounded piece of work: at most one chain of one ring, or one packet's. 1 something was done, 0 idle. */
+/* One bounded piece of work: at most one chain of one ring, or one packet's, and one packet taken off a tap.
+ * 1 something was done, 0 idle. */
 int kc_ref_step(struct kc_ref *r);
 /* With requests_per_s: what time it is, from any start; to be told before steps. */
 void kc_ref_tell_time(struct kc_ref *r, int64_t now_ns);
 /* When an idle step may go on by itself; 0: not before something happens. */
 int64_t kc_ref_wake_ns(const struct kc_ref *r);
-/* Kick eventfds to poll (real ones); returns how many, at most cap. *busy is set if a ring without
- * kick fd must be polled. */
-unsigned kc_ref_pollfds(const struct kc_ref *r, int *fds, unsigned cap, bool *busy);
+/* What to poll: kick eventfds (real ones), and a tap; returns how many, at most cap. *busy is set if a ring
+ * without kick fd must be polled. */
+unsigned kc_ref_pollfds(struct kc_ref *r, int *fds, unsigned cap, bool *busy);
 
 #endif

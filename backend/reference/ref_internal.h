@@ -374,6 +374,10 @@ struct kc_ref_device {
 	/* Hands one thing over to a ring that the driver fills for what may come, by kc_ref_ring_take;
 	 * false: ring qi is none of these, its requests are processed. NULL: none is. */
 	bool (*supply)(struct kc_ref *r, unsigned qi);
+	/* Takes in one thing that has come from outside by itself; false: there is none. It never blocks.
+	 * arrival_fd is readable when there may be one; -1: there never is. NULL: both. */
+	bool (*arrival)(struct kc_ref *r);
+	int (*arrival_fd)(struct kc_ref *r);
 	/* Is a request of ring qi to be taken and forgotten while the ring is disabled (VU-RING-STATE-03)?
 	 * NULL, or false: it waits until the ring is enabled. */
 	bool (*discards)(struct kc_ref *r, unsigned qi);

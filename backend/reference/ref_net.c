@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * The network device. Its port is a loop: a frame that is sent on a pair of queues comes back on the
- * receive queue of that pair, if the receive filter lets it in.
+ * The network device: what lies between rings and a link (ref_link.c). Without a tap the link is a loop:
+ * a frame that is sent on a pair of queues comes back on the receive queue of that pair, if the receive
+ * filter lets it in.
  *
  * Virtqueues are 2k (receive) and 2k + 1 (transmit) of pair k, and the control queue behind the pairs
  * that there can be: all of them with MQ, else one. Only as many pairs are in use as the driver has
@@ -14,8 +15,9 @@
  *
  * The link carries frames with at most MTU bytes behind their Ethernet header, with or without MTU
  * negotiated. There is no segmentation: a packet with a gso_type is one that no driver may send here,
- * and is dropped. A checksum that the driver has left open is filled in when the frame is delivered,
- * or left open for a driver with GUEST_CSUM; only then are any flags set in a header that we write.
+ * and is dropped. A checksum that the driver has left open is filled in when the frame goes out on a
+ * wire, or else when it is delivered, or left open for a driver with GUEST_CSUM; only then are any flags
+ * set in a header that we write.
  */
 #include <endian.h>
 #include <errno.h>
@@ -24,12 +26,12 @@
 #include <linux/if_ether.h>
 #include <linux/virtio_net.h>
 #include "ref_internal.h"
+#include "ref_link.h"
 
 #define PAIRS_DEFAULT	2u
 #define PAIRS_MAX	((KC_REF_QUEUES_MAX - 1) / 2)
-#define MTU		1500u
-#define TAG_BYTES	4u	/* of a VLAN tag, beside the 14 bytes of the header */
-#define FRAME_MAX	(ETH_HLEN + TAG_BYTES + MTU)
+#define MTU		KC_REF_LINK_MTU
+#define TAG_BYTES	KC_REF_TAG_BYTES
 #define TYPE_AT		12u	/* in a frame: the type, or 0x8100 and a tag */
 #define TAG_AT		14u
 #define VLAN_ID_MASK	0x0fffu
@@ -39,16 +41,9 @@
 #define HDR_BYTES	12u
 #define HDR_BYTES_OLD	10u	/* without num_buffers */
 
-struct frame {
-	uint32_t len;
-	bool open;			/* the checksum is not complete: the rest says which */
-	uint16_t csum_start, csum_offset;
-	uint8_t bytes[FRAME_MAX];
-};
-
-/* Frames in the order sent. */
+/* Frames in the order in which they came. */
 struct line {
-	struct frame v[LINE_MAX];
+	struct kc_ref_frame v[LINE_MAX];
 	unsigned first, n;
 };
 
@@ -72,6 +67,7 @@ struct settings {
 };
 
 struct net {
+	struct kc_ref_link *link;
 	unsigned pairs_max;
 	unsigned mtu;			/* of the link; the VMM's to choose, up to MTU */
 	struct settings set;
@@ -125,7 +121,6 @@ static int net_open(struct kc_ref *r, const struct kc_ref_config *config, struct
 	unsigned pairs = r->nqueues / 2;
 	struct net *n;
 
-	(void)config;
 	if (!pairs)
 		return kc_err_set(err, -EINVAL, "a network device of %u queues: it has two at least",
 				  r->nqueues);
@@ -134,6 +129,11 @@ static int net_open(struct kc_ref *r, const struct kc_ref_config *config, struct
 	n = calloc(1, sizeof(*n) + pairs * sizeof(n->lines[0]));
 	if (!n)
 		return kc_err_set(err, -ENOMEM, "no memory for a network device");
+	n->link = kc_ref_link_open(config->tap, err);
+	if (!n->link) {
+		free(n);
+		return -EIO;
+	}
 	n->pairs_max = pairs;
 	n->mtu = MTU;
 	r->dev = n;
@@ -143,6 +143,7 @@ static int net_open(struct kc_ref *r, const struct kc_ref_config *config, struct
 
 static void net_close(struct kc_ref *r)
 {
+	kc_ref_link_close(net_of(r)->link);
 	free(r->dev);
 	r->dev = NULL;
 }
@@ -228,7 +229,7 @@ static bool net_discards(struct kc_ref *r, unsigned qi)
 
 /* Completes the one that is open: the sum of everything from csum_start on, into a field that holds
  * the pseudo-header's. It is never 0, which would be none in UDP. */
-static void close_checksum(struct frame *f)
+static void close_checksum(struct kc_ref_frame *f)
 {
 	uint8_t *field = f->bytes + f->csum_start + f->csum_offset;
 	uint32_t sum = 0;
@@ -245,7 +246,7 @@ static void close_checksum(struct frame *f)
 
 /* Unknown flags are ignored, and so are the offsets without the flag (NET-TX-DEV-01, -02). False:
  * the checksum lies outside of the frame. */
-static bool open_checksum(struct kc_ref *r, struct frame *f, const struct virtio_net_hdr_v1 *hdr)
+static bool open_checksum(struct kc_ref *r, struct kc_ref_frame *f, const struct virtio_net_hdr_v1 *hdr)
 {
 	f->open = kc_ref_has(r, VIRTIO_NET_F_CSUM) && (hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM);
 	f->csum_start = le16toh(hdr->csum_start);
@@ -260,7 +261,7 @@ static unsigned be16_at(const uint8_t *p)
 	return (unsigned)p[0] << 8 | p[1];
 }
 
-static bool is_tagged(const struct frame *f)
+static bool is_tagged(const struct kc_ref_frame *f)
 {
 	return f->len >= ETH_HLEN + TAG_BYTES && be16_at(f->bytes + TYPE_AT) == ETH_P_8021Q;
 }
@@ -274,7 +275,7 @@ static bool in_table(const struct table *t, const uint8_t *mac)
 	return found;
 }
 
-static bool vlan_passes(struct kc_ref *r, const struct frame *f)
+static bool vlan_passes(struct kc_ref *r, const struct kc_ref_frame *f)
 {
 	unsigned id;
 
@@ -285,7 +286,7 @@ static bool vlan_passes(struct kc_ref *r, const struct frame *f)
 }
 
 /* A "no" beats an "all", and promiscuous mode beats everything. */
-static bool passes(struct kc_ref *r, const struct frame *f)
+static bool passes(struct kc_ref *r, const struct kc_ref_frame *f)
 {
 	const struct settings *s = &net_of(r)->set;
 	const uint8_t *to = f->bytes;
@@ -313,13 +314,39 @@ static uint32_t hdr_bytes(const struct kc_ref *r)
 	       HDR_BYTES : HDR_BYTES_OLD;
 }
 
-/* The line that a frame from that pair comes into; NULL: none takes it. */
+static bool fits_link(const struct net *n, const struct kc_ref_frame *f)
+{
+	return f->len >= ETH_HLEN && f->len <= ETH_HLEN + (is_tagged(f) ? TAG_BYTES : 0) + n->mtu;
+}
+
+/* Reads a packet and sends it. What cannot be sent is not. */
+static void send(struct kc_ref *r, unsigned pair, const struct kc_ref_chain *chain)
+{
+	struct kc_ref_link *link = net_of(r)->link;
+	struct kc_ref_cursor c = kc_ref_cursor_at(&chain->out, 0);
+	struct virtio_net_hdr_v1 hdr = { 0 };
+	struct kc_ref_frame f;
+	uint64_t len = chain->out.len - hdr_bytes(r);
+
+	if (len > KC_REF_FRAME_MAX)
+		return;
+	kc_ref_cursor_read(&c, &hdr, hdr_bytes(r));
+	f.len = (uint32_t)kc_ref_cursor_read(&c, f.bytes, len);
+	if (hdr.gso_type != VIRTIO_NET_HDR_GSO_NONE || !open_checksum(r, &f, &hdr) ||
+	    !fits_link(net_of(r), &f))
+		return;
+	if (f.open && kc_ref_link_is_wire(link))
+		close_checksum(&f);
+	kc_ref_link_send(link, &f, pair);
+}
+
+/* ---- receiving ---- */
+
+/* The line that a frame for that pair comes into; NULL: none takes it. */
 static struct line *line_for(struct kc_ref *r, unsigned pair)
 {
 	struct net *n = net_of(r);
 
-	if (pair >= n->set.pairs)
-		return NULL;
 	for (unsigned i = 0; i < n->set.pairs; i++) {
 		unsigned k = (pair + i) % n->set.pairs;
 
@@ -329,32 +356,27 @@ static struct line *line_for(struct kc_ref *r, unsigned pair)
 	return NULL;
 }
 
-static bool fits_link(const struct net *n, const struct frame *f)
+/* Takes one frame off the link. */
+static bool net_arrival(struct kc_ref *r)
 {
-	return f->len >= ETH_HLEN && f->len <= ETH_HLEN + (is_tagged(f) ? TAG_BYTES : 0) + n->mtu;
+	struct kc_ref_frame f;
+	struct line *line;
+	unsigned pair;
+
+	if (!kc_ref_link_receive(net_of(r)->link, &f, &pair))
+		return false;
+	line = line_for(r, pair);
+	if (line && fits_link(net_of(r), &f) && passes(r, &f))
+		line->v[(line->first + line->n++) % LINE_MAX] = f;
+	return true;
 }
 
-/* Reads a packet and puts it into the line. What cannot be sent is not. */
-static void send(struct kc_ref *r, struct line *line, const struct kc_ref_chain *chain)
+static int net_arrival_fd(struct kc_ref *r)
 {
-	struct frame *f = &line->v[(line->first + line->n) % LINE_MAX];
-	struct kc_ref_cursor c = kc_ref_cursor_at(&chain->out, 0);
-	struct virtio_net_hdr_v1 hdr = { 0 };
-	uint64_t len = chain->out.len - hdr_bytes(r);
-
-	if (len > FRAME_MAX)
-		return;
-	kc_ref_cursor_read(&c, &hdr, hdr_bytes(r));
-	f->len = (uint32_t)kc_ref_cursor_read(&c, f->bytes, len);
-	if (hdr.gso_type != VIRTIO_NET_HDR_GSO_NONE || !open_checksum(r, f, &hdr))
-		return;
-	if (fits_link(net_of(r), f) && passes(r, f))
-		line->n++;
+	return kc_ref_link_fd(net_of(r)->link);
 }
 
-/* ---- receiving ---- */
-
-static void write_packet(struct kc_ref *r, struct frame *f)
+static void write_packet(struct kc_ref *r, struct kc_ref_frame *f)
 {
 	struct kc_ref_cursor c = kc_ref_cursor_at(&r->taken.in, 0);
 	struct virtio_net_hdr_v1 hdr = { .num_buffers = htole16((uint16_t)r->taken.n) };
@@ -375,7 +397,7 @@ static void write_packet(struct kc_ref *r, struct frame *f)
 static bool net_supply(struct kc_ref *r, unsigned qi)
 {
 	struct line *line;
-	struct frame *f;
+	struct kc_ref_frame *f;
 	int rc;
 
 	if (!is_rx(r, qi))
@@ -569,13 +591,11 @@ static uint32_t control(struct kc_ref *r, struct kc_ref_chain *chain)
 
 static uint32_t net_process(struct kc_ref *r, unsigned qi, struct kc_ref_chain *chain)
 {
-	struct line *line;
-
 	if (is_control(r, qi))
 		return control(r, chain);
-	line = line_for(r, qi / 2);
-	if (line && chain->out.len >= hdr_bytes(r))
-		send(r, line, chain);
+	if (qi / 2 < net_of(r)->set.pairs && chain->out.len >= hdr_bytes(r))
+		send(r, qi / 2, chain);
+	net_arrival(r);			/* from a loop: it is there at once */
 	return 0;
 }
 
@@ -593,6 +613,8 @@ const struct kc_ref_device kc_ref_net = {
 	.process = net_process,
 	.ready = net_ready,
 	.supply = net_supply,
+	.arrival = net_arrival,
+	.arrival_fd = net_arrival_fd,
 	.discards = net_discards,
 	.set_mtu = net_set_mtu,
 };
