@@ -22,7 +22,8 @@ const char kc_usage[] =
 "  --listen              with COMMAND: kickcall listens, the back-end connects\n"
 "  --busy-poll           it polls by design: do not judge it by its CPU time\n"
 "  --device TYPE         blk | loopback | net\n"
-"  --data sink|loop      net: what becomes of frames; loop: they come back\n"
+"  --data PORT           where data goes: sink | loop (it comes back) | tap:IFNAME (net, live:\n"
+"                        a tap interface; kickcall sends frames back at its other end)\n"
 "  --control WHO         net: who serves the control queue, vmm | back-end\n"
 "  --destructive         a served back-end's storage may be overwritten\n"
 "\n"
@@ -65,7 +66,7 @@ static const struct option options[] = {
 	{ "--profile", TEXT, AT(profile), 0, NULL },
 	{ "--listen", FLAG, AT(listen), 0, NULL },
 	{ "--busy-poll", FLAG, AT(busy_poll), 0, NULL },
-	{ "--data", WORDS, AT(data), 0, "sink|loop" },
+	{ "--data", TEXT, AT(data), 0, NULL },
 	{ "--control", WORDS, AT(control), 0, "vmm|back-end" },
 	{ "--select", LIST, AT(selects), AT(nselects), NULL },
 	{ "--except", LIST, AT(excepts), AT(nexcepts), NULL },

@@ -32,7 +32,7 @@ struct kc_options {
 	unsigned nvariant;
 	int mode;			/* enum kc_mode_choice */
 	bool strict, destructive, pause_on_fail, verbose, listen, busy_poll;
-	int data;			/* 0 sink, 1 loop: what becomes of frames */
+	const char *data;		/* a kc_data_port; NULL: the profile's, else sink; of ref loop */
 	int control;			/* 0 vmm, 1 back-end: who serves a control queue */
 	int format;			/* 0 text, 1 json */
 	const char *known, *output, *trace, *keep;

@@ -101,6 +101,13 @@ static int parse_bool(struct parser *ps, const struct key *key, char *value)
 	return i < 0 ? i : 0;
 }
 
+static int parse_data(struct parser *ps, const struct key *key, char *value)
+{
+	struct kc_err err;
+
+	return kc_data_port_parse(field(ps, key), value, &err) ? BAD(ps, value, "%s", err.msg) : 0;
+}
+
 static int parse_contents(struct parser *ps, const struct key *key, char *value)
 {
 	int i = choose(ps, key, value);
@@ -310,7 +317,7 @@ static const struct key keys[] = {
 		[KC_CONTENTS_ZEROES] = "zeroes",
 	} },
 	{ "writes", parse_bool, FIELD(writes_dropped), false, false, { "kept", "dropped" } },
-	{ "data", parse_bool, FIELD(data_loop), false, false, { "sink", "loop" } },
+	{ "data", parse_data, FIELD(data), false, false, { 0 } },
 	{ "control", parse_bool, FIELD(control), false, false, { "vmm", "back-end" } },
 	{ "one-shot", parse_bool, FIELD(one_shot), false, false, { "no", "yes" } },
 	{ "ring-max", parse_limit, FIELD(ring_max), false, false, { 0 } },

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <guest_model/port.h>
+#include <harness/run/data_port.h>
 #include <kickcall/err.h>
 
 /*
@@ -25,7 +26,9 @@
  *                    (default); decides how the image is filled
  *   writes           kept (default), dropped: a null device
  *   data             what becomes of frames that the guest sends: sink (default), loop: they come
- *                    back, each once, on the receive queue of the pair that they were sent on
+ *                    back, each once, on the receive queue of the pair that they were sent on;
+ *                    tap:IFNAME: a tap interface that the back-end makes or takes, and at whose
+ *                    other end kickcall sends them back
  *   control          who serves a network device's control queue: vmm (default), back-end
  *   one-shot         yes: the process ends when its connection closes; no (default)
  *   ring-max         largest ring size; default: not known
@@ -51,7 +54,7 @@ struct kc_profile {
 	bool listen;
 	bool one_shot;
 	bool writes_dropped;
-	bool data_loop;
+	struct kc_data_port data;
 	bool control;
 	enum kc_contents contents;
 	char *image;			/* file name, or NULL: no image */

@@ -58,7 +58,7 @@ char *kc_replay_command(const struct kc_options *o, const struct kc_script *t)
 		word(f, "--destructive");
 	if (o->strict)
 		word(f, "--strict");
-	option(f, "--data", o->data ? "loop" : NULL);
+	option(f, "--data", o->data);
 	option(f, "--control", o->control ? "back-end" : NULL);
 	if (o->listen)
 		word(f, "--listen");

@@ -38,6 +38,7 @@
 #define CONFIRMED_MAX	32u		/* clauses */
 #define SPINS_MAX	3u		/* tests that look closely at a back-end that spins */
 #define ORDERS_MAX	50u		/* tests that one worker runs */
+#define TAP_TIMEOUT_NS	(10 * SEC)	/* from the back-end's first answer until its tap is up */
 #define WORKER_LIMIT_NS	(120 * SEC)	/* far above the sum of a test's own deadlines */
 
 enum attempt { FIRST, FRESH, FLIPPED, ATTEMPTS };
@@ -259,6 +260,8 @@ static int begin(struct runner *r, struct slot *s, unsigned test, enum attempt a
 		s->spins_told = r->spins >= SPINS_MAX;
 	if (share && s->peer && !kc_backend_running(s->peer, 0))
 		end_peer(r, s);
+	if (!share && kc_target_tap(r->t))
+		end_peer(r, s);		/* who comes next takes the tap */
 	if (share && !s->peer) {
 		ret = start_peer(r, s);
 		if (ret)
@@ -657,22 +660,50 @@ static int look_at(struct runner *r, struct kc_backend *be)
 	return 0;
 }
 
+/* Is the tap there while the back-end is? (The reference's process ends with its connection.) */
+static int look_at_tap(struct runner *r, struct kc_backend *be, struct kc_far_end *far_end)
+{
+	bool there = be && (r->t->kind == KC_TARGET_SOCKET || kc_backend_running(be, 0));
+
+	return far_end && there ? kc_far_end_wait(far_end, (int64_t)(TAP_TIMEOUT_NS * r->o->timeout_scale),
+						  r->err) : 0;
+}
+
 /* Targets that are not spawned are looked at once, before the first test. */
-static int first_look(struct runner *r)
+static int look_once(struct runner *r, struct kc_far_end *far_end)
 {
 	struct kc_backend *be;
 	char *dir;
 	int ret;
 
-	if (r->t->kind == KC_TARGET_SPAWN && !r->t->listen)
-		return start_peer(r, &r->slots[0]);
+	if (r->t->kind == KC_TARGET_SPAWN && !r->t->listen) {
+		ret = start_peer(r, &r->slots[0]);
+		return ret ? ret : look_at_tap(r, r->slots[0].peer, far_end);
+	}
 	dir = new_dir(r);
 	if (!dir)
 		return -EIO;
 	be = kc_target_backend(r->t, dir, NULL, r->err);
 	ret = be ? look_at(r, be) : -ENOMEM;
+	if (!ret)
+		ret = look_at_tap(r, be, far_end);
 	kc_backend_free(be);
 	drop_dir(r, dir);
+	return ret;
+}
+
+/* What is missing for a tap is told before any test. While tests run, each has a far end of its own. */
+static int first_look(struct runner *r)
+{
+	const char *tap = kc_target_tap(r->t);
+	struct kc_far_end *far_end = NULL;
+	int ret = 0;
+
+	if (tap)
+		far_end = kc_far_end_start(tap, &ret, r->err);
+	if (!ret)
+		ret = look_once(r, far_end);
+	kc_far_end_stop(far_end);
 	return ret;
 }
 

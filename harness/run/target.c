@@ -78,11 +78,29 @@ static int from_profile(struct kc_target *t, const char *name, struct kc_err *er
 
 static int choose_mode(struct kc_target *t, const struct kc_options *o, struct kc_err *err)
 {
-	bool ref = t->kind == KC_TARGET_REF;
+	bool ref = t->kind == KC_TARGET_REF, tap = t->data.kind == KC_DATA_TAP;
 
+	if (o->mode == KC_CHOOSE_SIM && tap)
+		return kc_err_set(err, -EINVAL, "--mode sim has no machine with a tap: --mode live, or another "
+				  "--data than tap:%s", t->data.tap);
 	if (o->mode == KC_CHOOSE_SIM && !ref)
 		return kc_err_set(err, -EINVAL, "--mode sim needs a back-end in this process (--backend ref)");
-	t->mode = ref && o->mode != KC_CHOOSE_LIVE ? KC_MODE_SIM : KC_MODE_LIVE;
+	t->mode = ref && !tap && o->mode != KC_CHOOSE_LIVE ? KC_MODE_SIM : KC_MODE_LIVE;
+	return 0;
+}
+
+/* What the user says comes first. The reference is a loop by itself. */
+static int choose_data(struct kc_target *t, const struct kc_options *o, struct kc_err *err)
+{
+	if (t->profile)
+		t->data = t->profile->data;
+	if (o->data && kc_data_port_parse(&t->data, o->data, err))
+		return kc_err_wrap(err, -EINVAL, "--data");
+	if (t->kind == KC_TARGET_REF && t->data.kind == KC_DATA_SINK)
+		t->data.kind = KC_DATA_LOOP;
+	if (t->data.kind == KC_DATA_TAP && strcmp(t->device, "net"))
+		return kc_err_set(err, -EINVAL, "tap:%s is for network devices: --device net, not %s", t->data.tap,
+				  t->device);
 	return 0;
 }
 
@@ -114,11 +132,11 @@ int kc_target_init(struct kc_target *t, const struct kc_options *o, struct kc_er
 		return kc_err_set(err, -EINVAL, "unknown device '%s' (kickcall list devices)", t->device);
 	if (t->kind == KC_TARGET_SOCKET)
 		t->writes_allowed = o->destructive;
-	/* The reference sends frames back, and has no VMM beside it that would serve the control queue. */
-	t->data_loop = o->data || t->kind == KC_TARGET_REF || (t->profile && t->profile->data_loop);
+	/* The reference has no VMM beside it that would serve the control queue. */
 	t->control = o->control || t->kind == KC_TARGET_REF || (t->profile && t->profile->control);
 	t->busy_poll = o->busy_poll || (t->profile && kc_profile_quirk(t->profile, "busy-poll"));
-	return choose_mode(t, o, err);
+	ret = choose_data(t, o, err);
+	return ret ? ret : choose_mode(t, o, err);
 }
 
 void kc_target_fini(struct kc_target *t)
@@ -148,6 +166,7 @@ static struct kc_backend *reference(const struct kc_target *t, const struct kc_s
 	struct kc_ref_config c = {
 		.device = t->device, .capacity = REF_CAPACITY,
 		.read_only = test && kc_script_needs(test, "ro"),
+		.tap = kc_target_tap(t),
 		.requests_per_s = test && kc_script_needs(test, "throttle") ? REF_THROTTLE : 0,
 	};
 
@@ -188,7 +207,7 @@ void kc_target_world(const struct kc_target *t, struct kc_world_config *cfg)
 	cfg->served = t->kind == KC_TARGET_SOCKET;
 	cfg->busy_poll = t->busy_poll;
 	cfg->can_throttle = t->kind == KC_TARGET_REF;
-	cfg->data_loop = t->data_loop;
+	cfg->data_loop = t->data.kind != KC_DATA_SINK;
 	cfg->control = t->control;
 	cfg->contents = t->kind == KC_TARGET_REF ? KC_CONTENTS_PATTERN : KC_CONTENTS_UNKNOWN;
 	cfg->persistent = t->kind == KC_TARGET_REF;
@@ -205,7 +224,12 @@ void kc_target_world(const struct kc_target *t, struct kc_world_config *cfg)
 	cfg->quick = kc_profile_quirk(p, "quick");
 }
 
+const char *kc_target_tap(const struct kc_target *t)
+{
+	return t->data.kind == KC_DATA_TAP ? t->data.tap : NULL;
+}
+
 bool kc_target_parallel(const struct kc_target *t)
 {
-	return t->kind != KC_TARGET_SOCKET;
+	return t->kind != KC_TARGET_SOCKET && !kc_target_tap(t);
 }

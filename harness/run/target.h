@@ -22,7 +22,8 @@ struct kc_target {
 	const struct kc_port_ops *port;
 	bool writes_allowed;
 	bool busy_poll;
-	bool data_loop, control;	/* as in struct kc_world_config */
+	struct kc_data_port data;
+	bool control;			/* as in struct kc_world_config */
 	unsigned queues_wanted;
 };
 
@@ -37,6 +38,8 @@ struct kc_backend *kc_target_backend(const struct kc_target *t, const char *dir,
 				     const struct kc_script *test, struct kc_err *err);
 /* What the world must know of it. */
 void kc_target_world(const struct kc_target *t, struct kc_world_config *cfg);
+/* The tap interface at the back-end's far side; NULL: there is none. One back-end at a time can have it. */
+const char *kc_target_tap(const struct kc_target *t);
 /* Can several tests at once have a back-end each? */
 bool kc_target_parallel(const struct kc_target *t);
 

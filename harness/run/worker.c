@@ -24,6 +24,22 @@ static void describe(struct kc_result *r, const struct kc_script *t)
 	memcpy(r->clauses, t->clauses, sizeof(r->clauses));
 }
 
+/* Whoever the back-end needs at its far side, first; then the back-end. 0 or -1 with err. */
+static int set_up(const struct kc_worker_job *job, struct kc_world_config *cfg, struct kc_err *err)
+{
+	const char *tap = kc_target_tap(job->target);
+	int code;
+
+	kc_target_world(job->target, cfg);
+	if (tap) {
+		cfg->far_end = kc_far_end_start(tap, &code, err);
+		if (!cfg->far_end)
+			return -1;
+	}
+	cfg->be = reach(job, err);
+	return cfg->be ? 0 : -1;
+}
+
 static void run(const struct kc_worker_job *job, struct kc_result *r)
 {
 	const struct kc_options *o = job->options;
@@ -39,11 +55,10 @@ static void run(const struct kc_worker_job *job, struct kc_result *r)
 
 	snprintf(name, sizeof(name), "%s [%s]", job->test->id, job->test->variant);
 	cfg.seed = kc_seed_derive(o->seed, name);
-	kc_target_world(job->target, &cfg);
-	cfg.be = reach(job, &err);
-	if (!cfg.be) {
+	if (set_up(job, &cfg, &err)) {
 		r->verdict = KC_ERROR;
 		r->message = strdup(err.msg);
+		kc_far_end_stop(cfg.far_end);
 		return;
 	}
 	if (cfg.mode == KC_MODE_SIM && job->page)
@@ -53,6 +68,7 @@ static void run(const struct kc_worker_job *job, struct kc_result *r)
 	kc_world_run(job->test, &cfg, r);
 	if (cfg.trace_file)
 		fclose(cfg.trace_file);
+	kc_far_end_stop(cfg.far_end);
 	if (!job->shared)
 		kc_backend_free(cfg.be);
 }

@@ -139,6 +139,13 @@ int kc_world_wait(struct kc_world *w, bool (*pred)(void *arg), void *arg, const 
 	return give_up(w, ret, clause, what);
 }
 
+static bool far_end_rests(void *arg)
+{
+	const struct kc_world *w = arg;
+
+	return !w->cfg.far_end || kc_far_end_quiet(w->cfg.far_end);
+}
+
 /* Live, when the peer's process is not known: a round trip, then a moment for its ring threads. */
 static void settle_by_message(struct kc_world *w)
 {
@@ -148,6 +155,7 @@ static void settle_by_message(struct kc_world *w)
 		return;
 	kc_msg_init(&m, KC_VU_GET_FEATURES);
 	kc_backend_exchange(w->cfg.be, &m, NULL, NULL);
+	kc_sched_wait(w->sched, far_end_rests, w, w->cfg.timeout_ns);
 	kc_sched_quiesce(w->sched, 20 * MS);
 }
 

@@ -77,7 +77,9 @@ static bool peer_is_quiet(void *ctx)
 {
 	struct kc_world *w = ctx;
 
-	return w->cfg.be->pid && kc_proc_quiet(&w->quiet, w->cfg.be->pid);
+	/* In this order: a frame that is sent back wakes the peer. */
+	return (!w->cfg.far_end || kc_far_end_quiet(w->cfg.far_end)) && w->cfg.be->pid &&
+	       kc_proc_quiet(&w->quiet, w->cfg.be->pid);
 }
 
 static int64_t trace_now(void *ctx)
@@ -249,6 +251,16 @@ static bool is_gone(struct kc_world *w, enum kc_outcome o)
 	return false;
 }
 
+/* The back-end is up, so its tap must be: the far end stands there before a frame is sent. */
+static int meet_far_end(struct kc_world *w)
+{
+	struct kc_err err;
+
+	if (!w->cfg.far_end || !kc_far_end_wait(w->cfg.far_end, 10 * w->cfg.timeout_ns, &err))
+		return 0;
+	return kc_world_stop(w, KC_ERROR, "%s", err.msg);
+}
+
 int kc_world_connect(struct kc_world *w)
 {
 	enum kc_outcome o;
@@ -261,7 +273,7 @@ int kc_world_connect(struct kc_world *w)
 	o = kc_vmm_connect(&w->vmm);
 	if (o == KC_OUT_OK) {
 		kc_economy_session_start(&w->economy, w->cfg.be->pid);
-		return 0;
+		return meet_far_end(w);
 	}
 	w->result->unreached = is_gone(w, o);
 	return kc_world_outcome(w, o, "connecting");
@@ -631,6 +643,17 @@ void kc_world_judge_driver(struct kc_world *w)
 	kc_world_stop(w, KC_ERROR, "kickcall's own driver broke a rule on queue %u: %s", qi, rule);
 }
 
+/* A frame that was lost in kickcall's hands may be what somebody else was accused of. */
+static void judge_far_end(struct kc_world *w)
+{
+	struct kc_err err;
+
+	if (!w->cfg.far_end || !kc_far_end_fault(w->cfg.far_end, &err))
+		return;
+	kc_world_take_back(w);
+	kc_world_stop(w, KC_ERROR, "%s", err.msg);
+}
+
 /* The end of a scenario that could be played to its end: stop every ring, and close the books. */
 static void close_books(struct kc_world *w)
 {
@@ -746,6 +769,7 @@ void kc_world_run(struct kc_script *script, const struct kc_world_config *cfg,
 		if (!w->over)
 			close_books(w);
 		kc_world_judge_driver(w);
+		judge_far_end(w);
 		suspicions(w);
 	}
 	result->duration_us = w->sched ? kc_sched_now(w->sched) / 1000 : 0;

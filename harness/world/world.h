@@ -13,6 +13,7 @@
 #include <harness/oracle/oracle.h>
 #include <harness/report/result.h>
 #include <harness/world/economy.h>
+#include <harness/world/far_end.h>
 #include <harness/world/proc.h>
 #include <kickcall/backend.h>
 #include <sim/mem.h>
@@ -40,6 +41,7 @@ struct kc_world_config {
 	bool writes_dropped;
 	bool persistent;		/* what is flushed outlives the back-end's process */
 	bool data_loop;			/* what is sent comes back (net: frames) */
+	struct kc_far_end *far_end;	/* who sends it back, if not the back-end: borrowed, or NULL */
 	bool control;			/* it serves the device's control queue itself (net) */
 	bool busy_poll;			/* it spins by design: no CPU bound */
 	bool spins_told;		/* it spins, and that has been said often enough */

@@ -107,8 +107,8 @@ class Kickcall:
         env = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "BUILD")}
         return {**env, "TMPDIR": str(self.tmp), name: value, **more}
 
-    def start(self, *args, stdout=subprocess.PIPE, cwd=ROOT, before=None, **env):
-        p = subprocess.Popen([PROGRAM, *map(str, args)], stdin=subprocess.DEVNULL, stdout=stdout,
+    def start(self, *args, stdout=subprocess.PIPE, cwd=ROOT, before=None, program=(PROGRAM,), **env):
+        p = subprocess.Popen([*map(str, program), *map(str, args)], stdin=subprocess.DEVNULL, stdout=stdout,
                              stderr=subprocess.PIPE, text=True, cwd=cwd, env=self.env(**env),
                              start_new_session=True, preexec_fn=before)
         self.started.append(p)

@@ -3,8 +3,8 @@
  * The reference back-end behind a unix socket, as a program: the well-behaved peer of the end-to-end
  * tests. One session after another, storage kept between them, until it is killed.
  *
- *	ref_server [--connect] [--one-shot] [--queues N] [--device D] [--read-only] [--spin | --tick]
- *		SOCKET
+ *	ref_server [--connect] [--one-shot] [--queues N] [--device D] [--read-only] [--tap IFNAME]
+ *		[--spin | --tick] SOCKET
  *
  * --spin: beside it, a thread never sleeps. --tick: one is never at rest for long, and does sleep.
  */
@@ -58,6 +58,7 @@ static const struct option options[] = {
 	{ "queues", required_argument, NULL, 'q' },
 	{ "device", required_argument, NULL, 'd' },
 	{ "read-only", no_argument, NULL, 'r' },
+	{ "tap", required_argument, NULL, 'p' },
 	{ "spin", no_argument, NULL, 's' },
 	{ "tick", no_argument, NULL, 't' },
 	{ NULL, 0, NULL, 0 },
@@ -83,6 +84,9 @@ static int read_options(struct setup *s, int argc, char **argv)
 			break;
 		case 'r':
 			s->config.read_only = true;
+			break;
+		case 'p':
+			s->config.tap = optarg;
 			break;
 		case 's':
 			s->beside = spin;

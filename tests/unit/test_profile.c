@@ -57,6 +57,7 @@ static void test_all_keys(void **state)
 		"image disk.img 3M\n"
 		"contents pattern\n"
 		"writes dropped\n"
+		"data tap:kick0\n"
 		"one-shot yes\n"
 		"ring-max 256\n"
 		"chain-max 65536\n"
@@ -75,6 +76,8 @@ static void test_all_keys(void **state)
 	(void)state;
 	if (kc_profile_load(&p, write_file("all.profile", text, sizeof(text) - 1), &err))
 		fail_msg("%s", err.msg);
+	assert_int_equal(p.data.kind, KC_DATA_TAP);
+	assert_string_equal(p.data.tap, "kick0");
 	assert_string_equal(p.name, "all");
 	assert_string_equal(p.title, "A back-end, of a kind");
 	assert_string_equal(p.device, "blk");
@@ -137,6 +140,8 @@ static void test_complaints(void **state)
 		{ "device blk net\n", ":1:11: device: 'blk net' is more than one word" },
 		{ REQUIRED "listen maybe\n", ":3:8: listen 'maybe': want no or yes" },
 		{ REQUIRED "writes yes\n", ":3:8: writes 'yes': want kept or dropped" },
+		{ REQUIRED "data all\n", ":3:6: data goes to sink, loop or tap:IFNAME, not 'all'" },
+		{ REQUIRED "data tap:a/b\n", ":3:6: no interface can be called 'a/b'" },
 		{ REQUIRED "contents rubbish\n",
 		  ":3:10: contents 'rubbish': want unknown or pattern or zeroes" },
 		{ REQUIRED "ring-max many\n", ":3:10: ring-max 'many': want a number" },

@@ -39,14 +39,14 @@ static void test_plain(void **state)
 static void test_all_that_matters_is_repeated(void **state)
 {
 	char *argv[] = { "./kickcall", "conform", "--seed", "0x10", "--mode", "live", "--timeout-ms",
-			 "50", "--timeout-scale", "2", "--strict", "--destructive", "--device", "blk",
+			 "50", "--timeout-scale", "2", "--strict", "--destructive", "--device", "blk", "--data", "tap:k0",
 			 "--jobs", "4", "--select", "x", "--listen", "--busy-poll", "--", "be", "it's", "{socket}", NULL };
-	char *text = command(argv, 24);
+	char *text = command(argv, 26);
 
 	(void)state;
 	assert_string_equal(text, "./kickcall run 'scenarios/a b.kick' --variant size=8 --seed 16 "
 			    "--device blk --mode live --timeout-ms 50 --timeout-scale 2 --destructive "
-			    "--strict --listen --busy-poll -- be 'it'\\''s' '{socket}'");
+			    "--strict --data tap:k0 --listen --busy-poll -- be 'it'\\''s' '{socket}'");
 	free(text);
 }
 

@@ -74,6 +74,9 @@ static void wrong_ones_are_told(void **state)
 		{ { "k", "conform", "--device", "toaster" }, "unknown device 'toaster'" },
 		{ { "k", "conform", "--backend", "vhost-user:/s", "--mode", "sim" }, "--mode sim needs" },
 		{ { "k", "conform", "--mode", "sim", "--", "be" }, "--mode sim needs" },
+		{ { "k", "conform", "--data", "line" }, "not 'line'" },
+		{ { "k", "conform", "--data", "tap:k0" }, "tap:k0 is for network devices" },
+		{ { "k", "conform", "--device=net", "--data", "tap:k0", "--mode=sim" }, "--mode sim has no" },
 	};
 
 	(void)state;
@@ -150,6 +153,47 @@ static void what_the_world_is_told(void **state)
 	assert_false(cfg.can_throttle || cfg.writes_allowed || cfg.persistent);
 	assert_int_equal(cfg.ring_max, 0);
 	done();
+}
+
+static void where_data_goes(void **state)
+{
+	static const struct {
+		char *argv[8];
+		bool loop;
+		const char *tap;
+		enum kc_mode mode;
+	} rows[] = {
+		{ { "k", "conform", "--device", "net" }, true, "", KC_MODE_SIM },
+		{ { "k", "conform", "--device", "net", "--data", "sink" }, true, "", KC_MODE_SIM },
+		{ { "k", "conform", "--device", "net", "--data", "tap:k0" }, true, "k0", KC_MODE_LIVE },
+		{ { "k", "conform", "--backend", "vhost-user:/s" }, false, "", KC_MODE_LIVE },
+		{ { "k", "conform", "--backend", "vhost-user:/s", "--data", "loop" }, true, "", KC_MODE_LIVE },
+		{ { "k", "conform", "--profile", NULL }, true, "p0", KC_MODE_LIVE },
+		{ { "k", "conform", "--profile", NULL, "--data=sink" }, false, "", KC_MODE_LIVE },
+		{ { "k", "conform", "--profile", NULL, "--data=tap:k0" }, true, "k0", KC_MODE_LIVE },
+	};
+	char path[96];
+
+	(void)state;
+	put("p.profile", "device net\ncommand be {socket}\ndata tap:p0\n");
+	snprintf(path, sizeof(path), "%s/p.profile", root);
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct kc_world_config cfg = { 0 };
+		char *argv[8];
+
+		memcpy(argv, rows[i].argv, sizeof(argv));
+		if (!strcmp(argv[2], "--profile"))
+			argv[3] = path;
+		if (resolve(argv))
+			fail_msg("row %u: %s", i, err.msg);
+		kc_target_world(&t, &cfg);
+		assert_int_equal(cfg.data_loop, rows[i].loop);
+		assert_int_equal(t.mode, rows[i].mode);
+		assert_string_equal(kc_target_tap(&t) ? kc_target_tap(&t) : "", rows[i].tap);
+		if (*rows[i].tap)
+			assert_false(kc_target_parallel(&t));
+		done();
+	}
 }
 
 /* The adapter that gets there; a test says by its needs what it must be able to do. */
@@ -258,6 +302,7 @@ int main(void)
 		TEST(wrong_ones_are_told),
 		TEST(a_profile_says_it_all),
 		TEST(what_the_world_is_told),
+		TEST(where_data_goes),
 		TEST(adapters_fit_target_and_test),
 		TEST(a_test_that_needs_a_read_only_disk_gets_one),
 		TEST(a_test_that_needs_a_persistent_disk_gets_a_file),
