@@ -181,9 +181,17 @@ static ssize_t take(struct kc_far_end *f, uint8_t **frame)
 	return n + TAG_BYTES;
 }
 
+/* The kernel is told what is behind a tag. Left to itself it takes the bytes behind the type for the
+ * tag, and goes by them when a tap of several queues steers. */
 static void send_back(struct kc_far_end *f, const uint8_t *frame, size_t len)
 {
-	if (send(f->fd[FRAMES], frame, len, MSG_DONTWAIT) >= 0 || errno != EMSGSIZE)
+	const struct sockaddr_ll to = {
+		.sll_family = AF_PACKET, .sll_protocol = htons(KC_FAR_END_TYPE),
+		.sll_ifindex = f->index, .sll_halen = ETH_ALEN,
+	};
+
+	if (sendto(f->fd[FRAMES], frame, len, MSG_DONTWAIT, (const struct sockaddr *)&to,
+		   sizeof(to)) >= 0 || errno != EMSGSIZE)
 		return;
 	pthread_mutex_lock(&f->lock);
 	f->too_long = (uint32_t)len;

@@ -73,10 +73,10 @@ static inline void netns_capable(unsigned cap, bool on)
 	assert_int_equal(syscall(SYS_capset, &h, d), 0);
 }
 
-/* A tap that is not up; goes with its descriptor. */
-static inline int tap_make(const char *name)
+/* A tap that is not up; goes with its descriptor. more: IFF_MULTI_QUEUE, a queue each time. */
+static inline int tap_queue(const char *name, short more)
 {
-	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI };
+	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | more };
 	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 
 	assert_true(fd >= 0);
@@ -84,6 +84,11 @@ static inline int tap_make(const char *name)
 	if (ioctl(fd, TUNSETIFF, &ifr))
 		fail_msg("tap %s: %s", name, strerror(errno));
 	return fd;
+}
+
+static inline int tap_make(const char *name)
+{
+	return tap_queue(name, 0);
 }
 
 /* Bytes of the next frame, within 5 s; 0: none came. */
