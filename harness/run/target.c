@@ -11,7 +11,7 @@
 #define START_TIMEOUT_NS	(10ll * 1000 * 1000 * 1000)
 #define REF_THROTTLE		1000u		/* requests a second, for scenarios that need a slow one */
 #define REF_SHARE		"share"
-#define REF_CAPACITY		(4ull << 20)	/* small: every test fills it anew */
+#define REF_CAPACITY		(2ull << 20)	/* small: every test fills it anew */
 
 static char *join(char *const *argv)
 {
