@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * * Theory of operation: a packet socket is bound to the interface and sees what comes out of it. What
+ * Theory of operation: a packet socket is bound to the interface and sees what comes out of it. What
  * the machine itself sends through it, the socket sees as well (PACKET_OUTGOING), and passes over. A
  * VLAN tag is taken off by the kernel before anybody sees the frame; it comes in a control message, and
  * is put back. The kernel hands frames to the socket in the order, and in the system call, in which a

@@ -161,7 +161,8 @@ static void settle_by_message(struct kc_world *w)
 
 void kc_world_settle(struct kc_world *w)
 {
-	if (w->cfg.mode == KC_MODE_SIM || (w->cfg.be->pid && !w->cfg.busy_poll))
+	w->polls = (struct kc_proc_polls){ 0 };		/* it is to poll from now on */
+	if (w->cfg.mode == KC_MODE_SIM || w->cfg.be->pid)
 		kc_sched_quiesce(w->sched, w->cfg.timeout_ns);
 	else
 		settle_by_message(w);

@@ -76,10 +76,12 @@ static int step_backend(void *arg)
 static bool peer_is_quiet(void *ctx)
 {
 	struct kc_world *w = ctx;
+	pid_t pid = w->cfg.be->pid;
 
 	/* In this order: a frame that is sent back wakes the peer. */
-	return (!w->cfg.far_end || kc_far_end_quiet(w->cfg.far_end)) && w->cfg.be->pid &&
-	       kc_proc_quiet(&w->quiet, w->cfg.be->pid);
+	if (!pid || (w->cfg.far_end && !kc_far_end_quiet(w->cfg.far_end)))
+		return false;
+	return w->cfg.busy_poll ? kc_proc_only_polls(&w->polls, pid) : kc_proc_quiet(&w->quiet, pid);
 }
 
 static int64_t trace_now(void *ctx)
@@ -526,8 +528,7 @@ static void wire(struct kc_world *w)
 	w->mem.wrote_ctx = w->oracle;
 	kc_sched_set_observer(w->sched, kc_world_observe, w);
 	kc_sched_set_pollfds(w->sched, kc_vmm_pollfds, &w->vmm);
-	if (!w->cfg.busy_poll)
-		kc_sched_set_quiet(w->sched, peer_is_quiet, w);
+	kc_sched_set_quiet(w->sched, peer_is_quiet, w);
 	if (w->cfg.mode == KC_MODE_SIM)
 		kc_sched_spawn_stepper(w->sched, "back-end", step_backend, w);
 }

@@ -89,6 +89,7 @@ struct kc_world {
 	struct kc_economy economy;
 	struct kc_port *port;
 	struct kc_proc_watch quiet;	/* live: is the peer's process at rest? */
+	struct kc_proc_polls polls;	/* the same, of one that polls */
 	uint8_t config_space[KC_VU_CONFIG_MAX];
 	unsigned config_len;		/* bytes read; 0: none */
 	struct kc_world_queue q[KC_QUEUES_MAX];
