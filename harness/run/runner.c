@@ -3,7 +3,7 @@
  * Theory of operation: the parent keeps a few slots. A slot runs one worker at a time and owns a
  * scratch directory and, for a command, a back-end process that the slot's harmless tests share. The
  * loop polls the workers' pipes against their deadlines. When a worker ends, its result is looked at
- * twice: a failure against a shared process is run again on a fresh one, a suspicion about unwritten
+ * again: a failure against a shared process is run again on a fresh one, a suspicion about unwritten
  * bytes again with the complementary poison. Then the expectation file is applied and the result is
  * stored at the test's place.
  *
@@ -36,6 +36,7 @@
 #define NAP_MS		200
 #define CONFIRMED	3u		/* times that a fresh process breaks a SHOULD as the shared one did */
 #define CONFIRMED_MAX	32u		/* clauses */
+#define FLIPS		3u		/* of the poison: a random byte passes for all four in one of 2^32 tests */
 #define SPINS_MAX	3u		/* tests that look closely at a back-end that spins */
 #define ORDERS_MAX	50u		/* tests that one worker runs */
 #define TAP_TIMEOUT_NS	(10 * SEC)	/* from the back-end's first answer until its tap is up */
@@ -56,6 +57,7 @@ struct slot {
 	bool once;			/* it is for that order only */
 	unsigned test;
 	enum attempt attempt;
+	unsigned flips;			/* FLIPPED attempts of this test */
 	bool on_shared;
 	bool spins_told;		/* when this test began, for all its attempts */
 	int64_t deadline_ns;
@@ -223,7 +225,7 @@ static bool may_last(const struct runner *r)
 static int start_worker(struct runner *r, struct slot *s)
 {
 	struct kc_order order = {
-		.test = s->test, .poison_flip = s->attempt == FLIPPED, .spins_told = s->spins_told,
+		.test = s->test, .poison_flip = s->flips % 2, .spins_told = s->spins_told,
 		.traced = r->trace && s->attempt == FIRST,
 	};
 	struct served served = { r, s };
@@ -256,6 +258,7 @@ static int begin(struct runner *r, struct slot *s, unsigned test, enum attempt a
 
 	s->test = test;
 	s->attempt = attempt;
+	s->flips = attempt == FLIPPED ? s->flips + 1 : 0;
 	if (attempt == FIRST)
 		s->spins_told = r->spins >= SPINS_MAX;
 	if (share && s->peer && !kc_backend_running(s->peer, 0))
@@ -371,13 +374,18 @@ static void only_in_sequence(struct kc_result *res, const struct kc_result *firs
 	res->verdict = KC_INCONCLUSIVE;
 }
 
+/* Of the same bytes, with one poison and with its complement. */
+static bool same_suspicion(const struct kc_result *res, const struct kc_result *first)
+{
+	return res->suspicion && res->suspicion_clause && first->suspicion &&
+		!strcmp(res->suspicion, first->suspicion);
+}
+
 static void unwritten(struct kc_result *res, const struct kc_result *first)
 {
 	struct kc_violation *v = &res->violations[res->nviolations];
 
-	if (!res->suspicion || !res->suspicion_clause || !first->suspicion ||
-	    strcmp(res->suspicion, first->suspicion) ||
-	    res->nviolations == KC_VIOLATIONS_MAX)
+	if (!same_suspicion(res, first) || res->nviolations == KC_VIOLATIONS_MAX)
 		return;
 	res->nviolations++;
 	v->level = res->level = KC_LEVEL_MUST;
@@ -467,7 +475,8 @@ static int second_look(struct runner *r, struct slot *s, struct kc_result *res)
 
 	if (s->attempt == FIRST && s->on_shared && res->verdict >= KC_WARN && !is_confirmed(r, res))
 		next = FRESH;
-	else if (s->attempt != FLIPPED && res->suspicion && res->verdict < KC_INCONCLUSIVE)
+	else if (res->suspicion && res->verdict < KC_INCONCLUSIVE && s->flips < FLIPS &&
+		 (!s->flips || same_suspicion(res, s->first)))
 		next = FLIPPED;
 	if (next == ATTEMPTS || interrupted)
 		return 0;
@@ -530,7 +539,7 @@ static int finish(struct runner *r, struct slot *s, bool timed_out)
 		only_in_sequence(res, s->first, s->failed_after);
 	if (s->attempt == FRESH && res->verdict == KC_WARN)
 		confirm(r, res);
-	if (s->attempt == FLIPPED && s->first)
+	if (s->flips == FLIPS)
 		unwritten(res, s->first);
 	if (s->attempt == FIRST && s->on_shared && s->history)
 		history = strdup(s->history);

@@ -163,7 +163,7 @@ static int not_negotiated(struct kc_world *w, enum kc_outcome o, const char *wha
 	uint64_t lacks = w->cfg.port->insisted & w->vmm.device_features & ~w->vmm.driver_features;
 	const char *name = lacks ? kc_feature_name(w->cfg.port->device, (unsigned)__builtin_ctzll(lacks)) : NULL;
 
-	if ((!legacy && !lacks) || (o != KC_OUT_REFUSED && o != KC_OUT_CLOSED))
+	if ((!legacy && !lacks) || (o != KC_OUT_REFUSED && o != KC_OUT_CLOSED && o != KC_OUT_EXITED))
 		return kc_world_outcome(w, o, what);
 	if (kc_world_survives(w))
 		return -1;

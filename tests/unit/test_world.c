@@ -74,6 +74,8 @@ static void test_who_refuses_legacy_drivers_is_not_blamed(void **state)
 	skips(&p, "without version_1\n" QUEUE SERVED, need_not);
 	p.faults[0] = (struct fault){ .on = KC_VU_SET_FEATURES, .kind = FAULT_LATER };
 	skips(&p, "without version_1\n" QUEUE SERVED, need_not);
+	p.faults[0] = (struct fault){ .on = KC_VU_SET_FEATURES, .kind = FAULT_DIE, .status = 1 << 8 };
+	skips(&p, "without version_1\n" QUEUE SERVED, need_not);
 	p.device = "blk";		/* has a configuration to read */
 	p.faults[0] = (struct fault){ .on = KC_VU_SET_MEM_TABLE, .kind = FAULT_LATER };
 	skips(&p, "without version_1\n" QUEUE SERVED, need_not);
