@@ -17,7 +17,8 @@
 #include <coverage/clauses.h>
 #include <harness/report/result.h>
 
-#define WIDTH	96
+#define WIDTH		96
+#define WARNINGS_MAX	10u		/* of one clause, if not all are asked for */
 
 struct pen {
 	FILE *out;
@@ -355,7 +356,25 @@ static void put_accusation(const struct pen *p, const struct accusation *a)
 	putc('\n', p->out);
 }
 
-static int put_warnings(const struct pen *p, const struct kc_report *rep)
+/* All of one clause, or the first of many. How many they are. */
+static unsigned put_accusations(const struct pen *p, const struct accusation *list, unsigned n, bool all)
+{
+	const char *clause = list->violation->clause;
+	unsigned same = 1;
+
+	while (same < n && !strcmp(list[same].violation->clause, clause))
+		same++;
+	put_clause(p, 2, clause);
+	for (unsigned i = 0; i < same && (all || same <= WARNINGS_MAX || i < WARNINGS_MAX); i++)
+		put_accusation(p, &list[i]);
+	if (!all && same > WARNINGS_MAX) {
+		put_indent(p, 4);
+		fprintf(p->out, "and %u more (-v tells of all)\n", same - WARNINGS_MAX);
+	}
+	return same;
+}
+
+static int put_warnings(const struct pen *p, const struct kc_report *rep, bool all)
 {
 	unsigned n = collect_warnings(rep, NULL);
 	struct accusation *list;
@@ -368,11 +387,8 @@ static int put_warnings(const struct pen *p, const struct kc_report *rep)
 	collect_warnings(rep, list);
 	qsort(list, n, sizeof(*list), by_clause);
 	put_section(p, KC_WARN, "warnings", rep->counts[KC_WARN]);
-	for (unsigned i = 0; i < n; i++) {
-		if (!i || strcmp(list[i].violation->clause, list[i - 1].violation->clause))
-			put_clause(p, 2, list[i].violation->clause);
-		put_accusation(p, &list[i]);
-	}
+	for (unsigned i = 0; i < n;)
+		i += put_accusations(p, &list[i], n - i, all);
 	/* A warning without a violation has at least its message. */
 	for (unsigned i = 0; i < rep->nresults; i++)
 		if (rep->results[i]->verdict == KC_WARN && !rep->results[i]->nviolations)
@@ -521,7 +537,7 @@ int kc_report_text(const struct kc_report *rep, FILE *out, bool verbose, bool co
 	put_failures(&p, rep);
 	put_list(&p, rep, KC_INCONCLUSIVE, "inconclusive");
 	put_list(&p, rep, KC_XPASS, "expected to fail, but did not");
-	ret = put_warnings(&p, rep);
+	ret = put_warnings(&p, rep, verbose);
 	put_list(&p, rep, KC_KNOWN, "known failures");
 	if (!ret)
 		ret = put_skips(&p, rep);

@@ -104,7 +104,7 @@ int kc_report_exit_status(const struct kc_report *rep, bool strict);
 int kc_report_json(const struct kc_report *rep, FILE *out);
 /* Failures in full, warnings by clause, known failures, skips by reason, what requests cost, then one line
  * of counts (which must be up to date). verbose: every test in a line of its own first, with what its
- * requests cost below. 0, -ENOMEM or -EIO. */
+ * requests cost below, and all of a clause's warnings. 0, -ENOMEM or -EIO. */
 int kc_report_text(const struct kc_report *rep, FILE *out, bool verbose, bool colour);
 /* One test as the report prints it, for progress with -v and for failures. */
 void kc_result_text(const struct kc_result *r, FILE *out, bool colour);

@@ -152,6 +152,38 @@ static void test_verbose_and_colour(void **state)
 	free(s);
 }
 
+/* A back-end that does one thing in every test is told of it in ten, and -v in all. */
+static void test_many_warnings_of_a_clause(void **state)
+{
+	struct kc_result many[12], *of[12];
+	struct kc_report rep = { .info = report.info, .results = of, .nresults = 12 };
+	const char *told = "blk/w [a=1] line 4: a call too many\n";
+
+	(void)state;
+	for (unsigned n = 10; n <= 12; n += 2) {
+		for (unsigned verbose = 0; verbose < 2; verbose++) {
+			unsigned lines = 0;
+			char *s = NULL;
+			size_t len;
+			FILE *f = open_memstream(&s, &len);
+
+			for (unsigned i = 0; i < n; i++) {
+				many[i] = results[5];
+				of[i] = &many[i];
+			}
+			rep.nresults = n;
+			kc_report_count(&rep);
+			assert_int_equal(kc_report_text(&rep, f, verbose, false), 0);
+			fclose(f);
+			for (const char *c = strstr(s, "warnings ("); (c = strstr(c, told)); c++)
+				lines++;
+			assert_int_equal(lines, verbose ? n : 10);
+			assert_int_equal(!!strstr(s, "    and 2 more (-v tells of all)\n"), n == 12 && !verbose);
+			free(s);
+		}
+	}
+}
+
 static void test_interrupted_and_empty(void **state)
 {
 	char *s;
@@ -306,6 +338,7 @@ int main(void)
 		cmocka_unit_test_setup(test_text, setup),
 		cmocka_unit_test_setup(test_width, setup),
 		cmocka_unit_test_setup(test_verbose_and_colour, setup),
+		cmocka_unit_test_setup(test_many_warnings_of_a_clause, setup),
 		cmocka_unit_test_setup(test_interrupted_and_empty, setup),
 		cmocka_unit_test_setup(test_one_result, setup),
 		cmocka_unit_test_setup(test_json_schema, setup),
