@@ -283,6 +283,14 @@ static void free_result(struct kc_result *res)
 	free(res);
 }
 
+static void describe_end(int status, char *buf, size_t cap)
+{
+	if (WIFSIGNALED(status))
+		snprintf(buf, cap, "died of SIG%s", kc_signal_name(WTERMSIG(status)));
+	else
+		snprintf(buf, cap, "exited with status %d", WEXITSTATUS(status));
+}
+
 /* The worker is gone without a result: who is to blame? */
 static void blame(struct runner *r, struct slot *s, int status, bool timed_out, struct kc_result *res)
 {
@@ -297,10 +305,8 @@ static void blame(struct runner *r, struct slot *s, int status, bool timed_out, 
 	memcpy(res->clauses, t->clauses, sizeof(res->clauses));
 	if (timed_out)
 		snprintf(how, sizeof(how), "did not come back");
-	else if (WIFSIGNALED(status))
-		snprintf(how, sizeof(how), "died of SIG%s", kc_signal_name(WTERMSIG(status)));
 	else
-		snprintf(how, sizeof(how), "exited with status %d", WEXITSTATUS(status));
+		describe_end(status, how, sizeof(how));
 	snprintf(msg, sizeof(msg), "%s %s at line %u", backend ? "the in-process back-end" :
 		 "kickcall's worker", how, s->page->line);
 	res->verdict = backend ? KC_FAIL : KC_ERROR;
@@ -638,19 +644,35 @@ static int serve_workers(struct runner *r)
 	return n ? 0 : 1;
 }
 
+/* Those whose last test was not the run's last. They have not told how they leave. */
+static int send_home(struct runner *r)
+{
+	char how[64];
+	int ret = 0;
+
+	for (unsigned i = 0; i < r->nslots; i++) {
+		struct slot *s = &r->slots[i];
+		int status = s->hand.pid && !s->busy ? kc_hand_dismiss(&s->hand, false) : 0;
+
+		if (!status)
+			continue;
+		describe_end(status, how, sizeof(how));
+		ret = kc_err_set(r->err, -EIO, "kickcall's worker %s when its work was done; its last test was "
+				 "%s", how, r->suite->tests[s->test]->id);
+	}
+	return ret;
+}
+
 static int loop(struct runner *r)
 {
-	int ret;
+	int ret = 0;
 
-	while (!interrupted) {
+	while (!interrupted && !ret) {
 		ret = start_idle_slots(r);
-		if (ret)
-			return ret;
-		ret = serve_workers(r);
-		if (ret)
-			return ret < 0 ? ret : 0;
+		if (!ret)
+			ret = serve_workers(r);
 	}
-	return 0;
+	return ret < 0 ? ret : send_home(r);
 }
 
 /* --- Life --------------------------------------------------------------------------------------- */

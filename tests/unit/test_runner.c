@@ -255,7 +255,7 @@ static struct kc_port *leaves_badly(const struct kc_port_env *env, struct kc_err
 }
 
 /* As with a sanitizer or valgrind, which tell at the end. One worker runs all three tests, and leaves before
- * the last one's result is taken for good. */
+ * the last one's result is taken for good. Of two, one may have its last test before the run has. */
 static void a_worker_that_leaves_badly_is_an_error(void **state)
 {
 	struct kc_port_ops port = kc_port_blk;
@@ -274,6 +274,17 @@ static void a_worker_that_leaves_badly_is_an_error(void **state)
 	assert_non_null(strstr(result(&r, 2, "c", KC_ERROR)->message,
 			       "kickcall's worker exited with status 5"));
 	run_close(&r);
+	for (unsigned i = 0; i < 8; i++) {
+		unsigned errors = 0;
+
+		run_open(&r, ARGV("conform", "--jobs", "2"));
+		r.t.port = &port;
+		errors += kc_runner_run(&r.o, &r.t, &r.suite, &r.rep, &r.err) == -EIO;
+		errors += r.rep.counts[KC_ERROR];
+		assert_int_equal(errors, 2);
+		assert_true(!r.err.msg[0] || strstr(r.err.msg, "exited with status 5 when its work was done"));
+		run_close(&r);
+	}
 }
 
 /* The limit of a whole test is 120 s at scale 1. */
