@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Lists of a packed ring as the oracle walks them: which are right, and which rule of the driver's the
- * others break. What becomes of the ring then is in test_oracle_packed.c.
+ * others break. What becomes of the ring then is in test_oracle_packed_driver.c.
  */
 #include <tests/unit/oracle_bench_packed.h>
 #include <harness/oracle/watch.h>

@@ -4,7 +4,7 @@
  *
  * The oracle's walk along a chain of a split ring, by itself: which bytes it takes for the chain's,
  * and which rule it names. That the oracle excuses a device on the strength of it is in
- * test_oracle_rings.c, lists of packed rings are in test_oracle_packed.c.
+ * test_oracle_rings.c, lists of packed rings are in test_layout_packed.c.
  */
 #include "oracle_bench.h"
 #include <harness/oracle/watch.h>
