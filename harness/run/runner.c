@@ -34,6 +34,7 @@
 #define SLOTS_MAX	16
 #define SEC		1000000000ll
 #define NAP_MS		200
+#define HISTORY_MAX	8u		/* names of tests that a process has served */
 #define CONFIRMED	3u		/* times that a fresh process breaks a SHOULD as the shared one did */
 #define CONFIRMED_MAX	32u		/* clauses */
 #define FLIPS		3u		/* of the poison: a random byte passes for all four in one of 2^32 tests */
@@ -50,7 +51,8 @@ struct slot {
 	struct kc_backend *peer;	/* the shared process, or NULL */
 	char *peer_dir;
 	char *failed_after;		/* history at the first attempt of this test */
-	char *history;			/* tests run on the shared process, ", "-separated */
+	char *history;			/* the last tests run on the shared process, ", "-separated */
+	unsigned served;		/* how many it has run */
 	/* The worker: */
 	struct kc_hand hand;
 	bool busy;			/* it has an order, and has not answered */
@@ -151,6 +153,7 @@ static void end_peer(struct runner *r, struct slot *s)
 	s->peer_dir = NULL;
 	free(s->history);
 	s->history = NULL;
+	s->served = 0;
 }
 
 static int look_at(struct runner *r, struct kc_backend *be);
@@ -360,10 +363,23 @@ static struct kc_result *take_result(struct runner *r, struct slot *s, bool time
 static void remember(struct slot *s, const struct kc_script *t)
 {
 	char *old = s->history;
+	const char *rest = old ? old : "";
 
-	if (asprintf(&s->history, "%s%s%s", old ? old : "", old ? ", " : "", t->id) < 0)
+	if (s->served++ >= HISTORY_MAX && strstr(rest, ", "))
+		rest = strstr(rest, ", ") + 2;
+	if (asprintf(&s->history, "%s%s%s", rest, *rest ? ", " : "", t->id) < 0)
 		s->history = NULL;
 	free(old);
+}
+
+/* What it has served, in words; the caller frees them. */
+static char *tell_history(const struct slot *s)
+{
+	char *text;
+
+	if (!s->history || s->served <= HISTORY_MAX)
+		return s->history ? strdup(s->history) : NULL;
+	return asprintf(&text, "%u tests, the last of them %s", s->served, s->history) < 0 ? NULL : text;
 }
 
 /* Failed on the shared process, passes on a fresh one: what led to it is what is told. */
@@ -547,8 +563,8 @@ static int finish(struct runner *r, struct slot *s, bool timed_out)
 		confirm(r, res);
 	if (s->flips == FLIPS)
 		unwritten(res, s->first);
-	if (s->attempt == FIRST && s->on_shared && s->history)
-		history = strdup(s->history);
+	if (s->attempt == FIRST && s->on_shared)
+		history = tell_history(s);
 	free(s->failed_after);
 	s->failed_after = history;
 	if (s->on_shared)

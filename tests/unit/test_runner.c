@@ -325,13 +325,13 @@ static void known_failures_are_looked_up(void **state)
 
 /* --- A process that tests share ----------------------------------------------------------------- */
 
-/* Serves two sessions (the first look and one test); dies of the third's first byte. */
-static int tiring_peer(const char *path)
+/* Serves so many sessions (the first look, and tests); dies of the first byte of the next. */
+static int tiring_peer(const char *path, unsigned sessions)
 {
 	int fd = kc_unix_listen(path, NULL);
 	char byte;
 
-	for (unsigned i = 0; i < 2; i++)
+	for (unsigned i = 0; i < sessions; i++)
 		peer_serve(peer_accept(fd));
 	if (read(peer_accept(fd), &byte, 1) == 1)
 		abort();
@@ -358,6 +358,21 @@ static void only_in_sequence_is_inconclusive(void **state)
 	assert_int_equal(strncmp(res->reason, "failed (", 8), 0);
 	assert_non_null(strstr(res->reason,
 			       ") on a process that had served a; passes on a fresh one"));
+	run_close(&r);
+}
+
+/* Nobody reads hundreds of names. */
+static void the_last_tests_before_are_told(void **state)
+{
+	char file[] = "a.kick";
+	struct run r;
+
+	(void)state;
+	for (; file[0] <= 'k'; file[0]++)
+		put(file, STOPS(MUST, "0"));
+	run_spawned(&r, "tire-late");
+	assert_non_null(strstr(result(&r, 10, "k", KC_INCONCLUSIVE)->reason,
+			       "had served 10 tests, the last of them c, d, e, f, g, h, i, j; passes"));
 	run_close(&r);
 }
 
@@ -532,6 +547,7 @@ int main(int argc, char **argv)
 		TEST(known_failures_are_looked_up),
 		TEST(only_in_sequence_is_inconclusive),
 		TEST(a_must_that_becomes_a_should_is_inconclusive),
+		TEST(the_last_tests_before_are_told),
 		TEST(a_known_failure_needs_no_fresh_one),
 		TEST(a_warning_that_is_confirmed_needs_no_fresh_one),
 		TEST(what_fails_on_a_fresh_one_as_well_fails),
@@ -541,7 +557,9 @@ int main(int argc, char **argv)
 	};
 
 	if (argc == 4 && !strcmp(argv[2], "tire"))
-		return tiring_peer(argv[3]);
+		return tiring_peer(argv[3], 2);
+	if (argc == 4 && !strcmp(argv[2], "tire-late"))
+		return tiring_peer(argv[3], 11);
 	peer_main(argc, argv);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
