@@ -21,7 +21,7 @@ const char kc_usage[] =
 "  -- COMMAND ARG...     start one; {socket} and {dir} in arguments are replaced\n"
 "  --listen              with COMMAND: kickcall listens, the back-end connects\n"
 "  --busy-poll           it polls by design: do not judge it by its CPU time\n"
-"  --device TYPE         blk | loopback | net\n"
+"  --device TYPE         what it is: blk, net, rng, ... (kickcall list devices)\n"
 "  --data PORT           where data goes: sink | loop (it comes back) | tap:IFNAME (net, live:\n"
 "                        a tap interface; kickcall sends frames back at its other end)\n"
 "  --control WHO         net: who serves the control queue, vmm | back-end\n"
