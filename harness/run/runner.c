@@ -21,6 +21,7 @@
 #include <unistd.h>
 #include <backend/adapters.h>
 #include <backend/process.h>
+#include <harness/run/attempts.h>
 #include <harness/run/hand.h>
 #include <harness/run/known.h>
 #include <harness/run/probe.h>
@@ -35,9 +36,6 @@
 #define SEC		1000000000ll
 #define NAP_MS		200
 #define HISTORY_MAX	8u		/* names of tests that a process has served */
-#define CONFIRMED	3u		/* times that a fresh process breaks a SHOULD as the shared one did */
-#define CONFIRMED_MAX	32u		/* clauses */
-#define FLIPS		3u		/* of the poison: a random byte passes for all four in one of 2^32 tests */
 #define SPINS_MAX	3u		/* tests that look closely at a back-end that spins */
 #define ORDERS_MAX	50u		/* tests that one worker runs */
 #define TAP_TIMEOUT_NS	(10 * SEC)	/* from the back-end's first answer until its tap is up */
@@ -84,10 +82,7 @@ struct runner {
 	unsigned serial;		/* of work directories */
 	char scratch[PATH_MAX];
 	unsigned spins;			/* tests that were told so */
-	struct {
-		char clause[48];
-		unsigned n;
-	} confirmed[CONFIRMED_MAX];	/* warnings that a fresh process gives as well */
+	struct kc_confirmed confirmed;
 	bool one_shot;			/* the peer ends with its connection: never shared */
 	FILE *trace;
 	unsigned traced;		/* tests whose trace has been appended */
@@ -382,42 +377,6 @@ static char *tell_history(const struct slot *s)
 	return asprintf(&text, "%u tests, the last of them %s", s->served, s->history) < 0 ? NULL : text;
 }
 
-/* Failed on the shared process, passes on a fresh one: what led to it is what is told. */
-static void only_in_sequence(struct kc_result *res, const struct kc_result *first, const char *history)
-{
-	char *text;
-
-	if (asprintf(&text, "failed (%s) on a process that had served %s; %s on a fresh one",
-		     first->message ? first->message : "", history ? history : "nothing",
-		     res->verdict == KC_WARN ? "only a warning" : "passes") < 0)
-		return;
-	free(res->reason);
-	res->reason = text;
-	res->verdict = KC_INCONCLUSIVE;
-}
-
-/* Of the same bytes, with one poison and with its complement. */
-static bool same_suspicion(const struct kc_result *res, const struct kc_result *first)
-{
-	return res->suspicion && res->suspicion_clause && first->suspicion &&
-		!strcmp(res->suspicion, first->suspicion);
-}
-
-static void unwritten(struct kc_result *res, const struct kc_result *first)
-{
-	struct kc_violation *v = &res->violations[res->nviolations];
-
-	if (!same_suspicion(res, first) || res->nviolations == KC_VIOLATIONS_MAX)
-		return;
-	res->nviolations++;
-	v->level = res->level = KC_LEVEL_MUST;
-	snprintf(v->clause, sizeof(v->clause), "%s", res->suspicion_clause);
-	snprintf(v->message, sizeof(v->message), "%s, with two different poisons", res->suspicion);
-	res->verdict = KC_FAIL;
-	free(res->message);
-	res->message = strdup(v->message);
-}
-
 static void apply_known(struct runner *r, struct kc_result *res)
 {
 	const struct kc_known_entry *k = kc_known_match(&r->known, res->id, res->variant);
@@ -453,36 +412,6 @@ static void store(struct runner *r, struct slot *s, struct kc_result *res)
 	kc_progress_done(&r->progress, res);
 }
 
-/* A warning that a fresh process gives as well: where its clause is concerned, the shared one has done
- * nothing that a fresh one would not do. */
-static void confirm(struct runner *r, const struct kc_result *res)
-{
-	for (unsigned i = 0; i < res->nviolations; i++) {
-		const char *clause = res->violations[i].clause;
-		unsigned k;
-
-		for (k = 0; k < CONFIRMED_MAX && r->confirmed[k].clause[0]; k++)
-			if (!strcmp(r->confirmed[k].clause, clause))
-				break;
-		if (k == CONFIRMED_MAX)
-			return;
-		snprintf(r->confirmed[k].clause, sizeof(r->confirmed[k].clause), "%s", clause);
-		r->confirmed[k].n++;
-	}
-}
-
-/* A back-end that warns in every test need not be started anew for every test. */
-static bool is_confirmed(const struct runner *r, const struct kc_result *res)
-{
-	unsigned known = 0;
-
-	for (unsigned i = 0; i < res->nviolations; i++)
-		for (unsigned k = 0; k < CONFIRMED_MAX; k++)
-			known += r->confirmed[k].n >= CONFIRMED &&
-				!strcmp(r->confirmed[k].clause, res->violations[i].clause);
-	return res->verdict == KC_WARN && known == res->nviolations;
-}
-
 /* The verdict is settled, whatever a fresh process would do. */
 static bool is_known(const struct runner *r, const struct kc_result *res)
 {
@@ -495,10 +424,9 @@ static int second_look(struct runner *r, struct slot *s, struct kc_result *res)
 	enum attempt next = ATTEMPTS;
 	int ret;
 
-	if (s->attempt == FIRST && s->on_shared && res->verdict >= KC_WARN && !is_confirmed(r, res))
+	if (s->attempt == FIRST && s->on_shared && res->verdict >= KC_WARN && !kc_attempt_is_confirmed(&r->confirmed, res))
 		next = FRESH;
-	else if (res->suspicion && res->verdict < KC_INCONCLUSIVE && s->flips < FLIPS &&
-		 (!s->flips || same_suspicion(res, s->first)))
+	else if (kc_attempt_wants_flip(res, s->first, s->flips))
 		next = FLIPPED;
 	if (next == ATTEMPTS || interrupted)
 		return 0;
@@ -510,12 +438,6 @@ static int second_look(struct runner *r, struct slot *s, struct kc_result *res)
 	s->first = res;
 	ret = begin(r, s, s->test, next);
 	return ret ? ret : 1;
-}
-
-/* What a shared process seemed to break, a fresh one does not, or not as badly. */
-static bool is_milder(const struct kc_result *fresh, const struct kc_result *first)
-{
-	return fresh->verdict < KC_WARN || (fresh->verdict == KC_WARN && first->verdict == KC_FAIL);
 }
 
 /* A back-end that somebody else serves is not there any more. The test that found it so is not
@@ -557,12 +479,12 @@ static int finish(struct runner *r, struct slot *s, bool timed_out)
 		return stop_run(r, s);
 	}
 	r->last = t;
-	if (s->attempt == FRESH && is_milder(res, s->first))
-		only_in_sequence(res, s->first, s->failed_after);
+	if (s->attempt == FRESH && kc_attempt_is_milder(res, s->first))
+		kc_attempt_only_in_sequence(res, s->first, s->failed_after);
 	if (s->attempt == FRESH && res->verdict == KC_WARN)
-		confirm(r, res);
-	if (s->flips == FLIPS)
-		unwritten(res, s->first);
+		kc_attempt_confirm(&r->confirmed, res);
+	if (s->flips == KC_FLIPS)
+		kc_attempt_unwritten(res, s->first);
 	if (s->attempt == FIRST && s->on_shared)
 		history = tell_history(s);
 	free(s->failed_after);
