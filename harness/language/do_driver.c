@@ -131,29 +131,49 @@ KC_VERB(publish)
 	return kc_world_queue(w, s->qi) ? publish(w, s->qi) : -1;
 }
 
-/* The ring's bytes that the driver owns must be the same after a refused add. */
-static uint64_t ring_digest(const struct kc_world *w, const struct kc_ring *r)
+/* A refused add must not touch the ring. It is the driver's writes that are looked at: the device may be
+ * writing to a packed ring just now. */
+struct ring_watch {
+	const struct kc_ring *ring;
+	bool touched;
+	void (*wrote)(void *ctx, uint64_t gpa, const void *buf, size_t len);
+	void *wrote_ctx;
+};
+
+static void note_write(void *ctx, uint64_t gpa, const void *buf, size_t len)
 {
-	uint64_t sum = 14695981039346656037ull;
+	struct ring_watch *k = ctx;
+	const struct kc_ring *r = k->ring;
 
-	for (enum kc_area a = KC_AREA_DESC; a <= KC_AREA_DRIVER; a++) {
-		uint64_t bytes = r->ops->shape(r->config.size, a).bytes;
-		const uint8_t *area = kc_mem_host(&w->mem, r->config.area[a], bytes);
+	for (enum kc_area a = KC_AREA_DESC; a <= KC_AREA_DRIVER; a++)
+		k->touched = k->touched || (gpa < r->config.area[a] + r->ops->shape(r->config.size, a).bytes &&
+					    r->config.area[a] < gpa + len);
+	k->wrote(k->wrote_ctx, gpa, buf, len);
+}
 
-		for (uint64_t i = 0; i < bytes; i++)
-			sum = (sum ^ area[i]) * 1099511628211ull;
-	}
-	return sum;
+static enum added add_watched(struct kc_world *w, unsigned qi, const struct kc_shape *shape, bool *touched)
+{
+	struct ring_watch k = { &w->q[qi].ring, false, w->mem.wrote, w->mem.wrote_ctx };
+	enum added a;
+	uint16_t head;
+
+	w->mem.wrote = note_write;
+	w->mem.wrote_ctx = &k;
+	a = add_shape(w, qi, shape, &head);
+	w->mem.wrote = k.wrote;
+	w->mem.wrote_ctx = k.wrote_ctx;
+	*touched = k.touched;
+	return a;
 }
 
 KC_VERB(fill)
 {
 	struct kc_world_queue *q = kc_world_queue(w, s->qi);
 	struct kc_shape shape;
-	uint64_t before;
 	uint16_t head;
 	char own[256];
 	enum added a;
+	bool touched;
 
 	if (!q || read_shape(w, s, &s->args[0], &shape, own, sizeof(own)))
 		return -1;
@@ -161,9 +181,8 @@ KC_VERB(fill)
 		;
 	if (a == ADD_OVER)
 		return -1;
-	before = ring_digest(w, &q->ring);
-	a = add_shape(w, s->qi, &shape, &head);
-	if (a != ADD_FULL || before != ring_digest(w, &q->ring))
+	a = add_watched(w, s->qi, &shape, &touched);
+	if (a != ADD_FULL || touched)
 		return kc_world_stop(w, KC_ERROR, "the driver changed a full ring of queue %u", s->qi);
 	q->full = true;
 	return publish(w, s->qi);

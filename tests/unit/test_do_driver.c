@@ -65,6 +65,47 @@ static void test_fill_goes_up_to_the_last_descriptor(void **state)
 	errs(&p, QUEUE "driver 1 fill\n", "4:10: there is no queue 1");
 }
 
+static struct kc_ring_ops rough;
+static struct kc_world *rough_world;
+static bool rough_by_device;
+
+/* Writes to the ring that it has just found full; or a device does, at that moment. */
+static int rough_add(struct kc_ring *r, const struct kc_chain *chain, void *token, uint16_t *id)
+{
+	int ret = kc_ring_split.add(r, chain, token, id);
+	uint64_t desc = r->config.area[KC_AREA_DESC];
+
+	if (ret && rough_by_device)
+		memset(kc_mem_host(&rough_world->mem, desc, 1), 0x5a, 1);
+	else if (ret)
+		kc_mem_write(&rough_world->mem, desc, "Z", 1);
+	return ret;
+}
+
+static void make_rough(struct play *p, struct kc_world *w)
+{
+	(void)p;
+	rough = kc_ring_split;
+	rough.add = rough_add;
+	rough_world = w;
+	if (w->trace.step == 4)
+		w->q[0].ring.ops = &rough;
+}
+
+static void test_a_full_ring_is_left_alone_by_the_driver(void **state)
+{
+	struct play p = { .on_step = make_rough };
+
+	(void)state;
+	rough_by_device = false;
+	play(&p, QUEUE "driver request, kick, wait used\ndriver fill\n");
+	assert_int_equal(result.verdict, KC_ERROR);
+	assert_string_equal(result.message, "the driver changed a full ring of queue 0");
+	rough_by_device = true;
+	play(&p, QUEUE "driver request, kick, wait used\ndriver fill\n");
+	assert_int_equal(result.verdict, KC_FAIL);
+}
+
 static void test_kicks_are_counted(void **state)
 {
 	struct play p = { 0 };
@@ -221,6 +262,7 @@ int main(void)
 		cmocka_unit_test(test_requests_are_published_alone_or_together),
 		cmocka_unit_test(test_a_request_needs_a_queue_a_device_and_room),
 		cmocka_unit_test(test_fill_goes_up_to_the_last_descriptor),
+		cmocka_unit_test(test_a_full_ring_is_left_alone_by_the_driver),
 		cmocka_unit_test(test_kicks_are_counted),
 		cmocka_unit_test(test_a_kick_that_is_not_needed_is_spared),
 		cmocka_unit_test(test_waits_end_when_all_or_some_are_used),
