@@ -4,6 +4,7 @@
  * order as well, and not the end of the pipe: workers that were forked later have copies of its end.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -70,9 +71,9 @@ int kc_hand_hire(struct kc_hand *h, kc_hand_serve_fn *serve, void *ctx, bool onc
 {
 	int in[2], out[2], ret;
 
-	if (pipe(in))
+	if (pipe2(in, O_CLOEXEC))
 		return no_pipe(err);
-	if (pipe(out)) {
+	if (pipe2(out, O_CLOEXEC)) {
 		ret = no_pipe(err);
 		close(in[0]);
 		close(in[1]);
