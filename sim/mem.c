@@ -98,10 +98,28 @@ static uint64_t min64(uint64_t a, uint64_t b)
 
 /* Regions: set-up. */
 
-static int map_region(struct kc_region *r, struct kc_err *err)
+/* Those that kc_mem_release left for the next: to make one costs more than most simulated tests. */
+static struct kc_region spares[KC_MEM_REGIONS_MAX];
+static unsigned nspares;
+
+static bool take_spare(struct kc_region *r)
+{
+	for (unsigned i = 0; i < nspares; i++) {
+		const struct kc_region *spare = &spares[i];
+
+		if (spare->size != r->size || spare->fd_offset != r->fd_offset)
+			continue;
+		r->memfd = spare->memfd;
+		r->host = spare->host;
+		spares[i] = spares[--nspares];
+		return true;
+	}
+	return false;
+}
+
+static int make_region(struct kc_region *r, struct kc_err *err)
 {
 	void *p;
-	int ret;
 
 	r->memfd = memfd_create("kickcall-guest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (r->memfd < 0)
@@ -115,6 +133,15 @@ static int map_region(struct kc_region *r, struct kc_err *err)
 	if (p == MAP_FAILED)
 		return kc_err_set(err, -errno, "mmap of guest memory: %s", strerror(errno));
 	r->host = p;
+	return 0;
+}
+
+static int map_region(struct kc_region *r, struct kc_err *err)
+{
+	int ret = take_spare(r) ? 0 : make_region(r, err);
+
+	if (ret)
+		return ret;
 	ret = kc_pristine_read(r->gpa, r->host, r->size);
 	return ret ? kc_err_set(err, ret, "what guest memory begins with: %s", strerror(-ret)) : 0;
 }
@@ -246,18 +273,27 @@ int kc_mem_prepare(void)
 	return ret;
 }
 
+void kc_mem_release(struct kc_mem *m)
+{
+	while (m->nregions && nspares < KC_MEM_REGIONS_MAX)
+		spares[nspares++] = m->regions[--m->nregions];
+	kc_mem_fini(m);
+}
+
+static void drop_region(struct kc_region *r)
+{
+	if (r->host)
+		munmap(r->host, r->size);
+	if (r->memfd >= 0)
+		close(r->memfd);
+}
+
 void kc_mem_fini(struct kc_mem *m)
 {
 	struct heap *h = m->heap;
 
-	for (unsigned i = 0; i < m->nregions; i++) {
-		struct kc_region *r = &m->regions[i];
-
-		if (r->host)
-			munmap(r->host, r->size);
-		if (r->memfd >= 0)
-			close(r->memfd);
-	}
+	for (unsigned i = 0; i < m->nregions; i++)
+		drop_region(&m->regions[i]);
 	if (h)
 		free(h->blocks);
 	free(h);

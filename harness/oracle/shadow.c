@@ -7,13 +7,26 @@
  */
 #include <endian.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <harness/oracle/shadow.h>
 #include <sim/pristine.h>
 
 #define PAGE	4096u
+
+/* From the kernel, which gives a page when it is first needed; calloc(3) may take used memory and clear all of
+ * it. NULL: no memory. */
+static void *zeroes(uint64_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static uint64_t pins_bytes(const struct kc_shadow_region *r)
+{
+	return (r->size / KC_PIN_BYTES + 1) * sizeof(*r->pins);
+}
 
 static int init_region(struct kc_shadow_region *r, const struct kc_region *from)
 {
@@ -25,14 +38,11 @@ static int init_region(struct kc_shadow_region *r, const struct kc_region *from)
 	if (kc_pristine_map(r->gpa, r->size, &copy))
 		return -ENOMEM;
 	r->copy = copy;
-	r->fresh = calloc(1, r->size);
-	r->permit = calloc(1, r->size);
-	r->pins = calloc(r->size / KC_PIN_BYTES + 1, sizeof(*r->pins));
+	r->fresh = zeroes(r->size);
+	r->permit = zeroes(r->size);
+	r->pins = zeroes(pins_bytes(r));
 	if (!r->fresh || !r->permit || !r->pins)
 		return -ENOMEM;
-	for (uint64_t at = 0; at < r->size; at += PAGE)		/* what was written to before now */
-		if (memcmp(r->copy + at, r->host + at, PAGE))
-			memcpy(r->copy + at, r->host + at, PAGE);
 	return 0;
 }
 
@@ -50,14 +60,19 @@ int kc_shadow_init(struct kc_shadow *s, const struct kc_mem *mem)
 	return 0;
 }
 
+static void drop(void *p, uint64_t bytes)
+{
+	if (p)
+		munmap(p, bytes);
+}
+
 void kc_shadow_fini(struct kc_shadow *s)
 {
-	for (unsigned i = 0; i < s->n; i++) {
-		if (s->r[i].copy)
-			munmap(s->r[i].copy, s->r[i].size);
-		free(s->r[i].fresh);
-		free(s->r[i].permit);
-		free(s->r[i].pins);
+	for (struct kc_shadow_region *r = s->r; r < s->r + s->n; r++) {
+		drop(r->copy, r->size);
+		drop(r->fresh, r->size);
+		drop(r->permit, r->size);
+		drop(r->pins, pins_bytes(r));
 	}
 	memset(s, 0, sizeof(*s));
 }

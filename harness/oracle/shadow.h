@@ -37,7 +37,7 @@ struct kc_shadow {
 	uint64_t own_gpa, own_end;	/* kickcall has written here, and the copy does not know yet */
 };
 
-/* 0 or -ENOMEM. The copy is taken now. */
+/* 0 or -ENOMEM. Memory is as kc_mem_init has left it: nobody has written to it yet. */
 int kc_shadow_init(struct kc_shadow *s, const struct kc_mem *mem);
 void kc_shadow_fini(struct kc_shadow *s);
 

@@ -82,15 +82,20 @@ static bool too_long(const struct kc_script *t, const struct kc_options *o)
 	return kc_script_needs(t, "long") && (o->command == KC_CMD_CONFORM || o->command == KC_CMD_PROBE);
 }
 
+/* Known before the file is read: most runs want few of them. */
+static bool wanted_id(const char *id, const struct kc_options *o)
+{
+	return (!o->nselects || has_prefix(id, o->selects, o->nselects)) &&
+		!has_prefix(id, o->excepts, o->nexcepts);
+}
+
 static bool wanted(const struct kc_script *t, const struct kc_options *o, const char *device)
 {
 	bool clause = !o->nclauses;
-	bool id = (!o->nselects || has_prefix(t->id, o->selects, o->nselects)) &&
-		!has_prefix(t->id, o->excepts, o->nexcepts);
 
 	for (unsigned i = 0; i < t->nclauses; i++)
 		clause = clause || has_prefix(t->clauses[i], o->clauses, o->nclauses);
-	return id && clause && !too_long(t, o) && wanted_variant(t, o) &&
+	return clause && !too_long(t, o) && wanted_variant(t, o) &&
 		(!t->device || !device || !strcmp(t->device, device));
 }
 
@@ -189,7 +194,7 @@ static int add_path(struct kc_suite *s, const char *path, const char *root, cons
 	if (S_ISDIR(st.st_mode))
 		return add_dir(s, path, root, o, device, err);
 	make_id(path, root, id, sizeof(id));
-	return add_file(s, path, id, o, device, err);
+	return wanted_id(id, o) ? add_file(s, path, id, o, device, err) : 0;
 }
 
 int kc_suite_load(struct kc_suite *s, const struct kc_options *o, char *const *paths, unsigned npaths,

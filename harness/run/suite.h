@@ -13,8 +13,8 @@ struct kc_suite {
 
 /* Folder that holds the scenarios: $KICKCALL_SCENARIOS, ./scenarios, or beside the program. */
 const char *kc_suite_root(const char *program, char *buf, size_t cap);
-/* paths NULL: the whole root. Regressions are left out of the whole suite only if asked for. A file
- * that does not parse is an error (its place in err), and so is a selection that fits no test. Tests that
+/* paths NULL: the whole root. A file that --select or --except rules out by its name is not read. One that
+ * does not parse is an error (its place in err), and so is a selection that fits no test. Tests that
  * need `long` belong to it only where one of --select is their whole id; `run` and `list` have them. */
 int kc_suite_load(struct kc_suite *s, const struct kc_options *o, char *const *paths, unsigned npaths,
 		  const char *device, struct kc_err *err);

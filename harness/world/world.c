@@ -727,7 +727,10 @@ static void teardown(struct kc_world *w)
 	if (w->oracle)
 		kc_vmm_fini(&w->vmm);
 	kc_oracle_free(w->oracle);
-	kc_mem_fini(&w->mem);
+	if (w->cfg.mode == KC_MODE_SIM)
+		kc_mem_release(&w->mem);
+	else
+		kc_mem_fini(&w->mem);
 	kc_sched_free(w->sched);
 	kc_msg_fini(&w->last_reply);
 	for (unsigned id = 0; id < KC_VU_MAX; id++)

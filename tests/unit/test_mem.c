@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -345,6 +346,29 @@ static void test_other_layouts(void **state)
 	kc_mem_fini(&m);
 }
 
+/* The next memory has the memfds of one that was released, where they fit, and nothing of what was in them. */
+static void test_released_regions_are_used_again(void **state)
+{
+	static const struct kc_mem_layout_row rows[] = { { 0x100000, 65536, 0x1000 }, { 0x200000, 65536, 0 } };
+	static const struct kc_mem_layout_row moved[] = { { 0x300000, 65536, 0x1000 }, { 0x400000, 32768, 0 } };
+	struct kc_mem m;
+	int first;
+
+	(void)state;
+	assert_int_equal(kc_mem_init(&m, rows, 2, NULL), 0);
+	assert_int_equal(kc_mem_write(&m, 0x100000, "left", 4), 0);
+	first = m.regions[0].memfd;
+	kc_mem_release(&m);
+	assert_null(m.heap);
+	assert_int_equal(kc_mem_init(&m, moved, 2, NULL), 0);
+	assert_int_equal(m.regions[0].memfd, first);
+	for (unsigned r = 0; r < 2; r++)
+		for (uint64_t i = 0; i < m.regions[r].size; i++)
+			assert_int_equal(m.regions[r].host[i], kc_pristine_byte(m.regions[r].gpa + i));
+	kc_mem_fini(&m);
+	assert_int_equal(fcntl(first, F_GETFD), -1);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -354,6 +378,7 @@ int main(void)
 		T(test_read_write), T(test_many), T(test_reuse_is_late), T(test_churn),
 		T(test_exhaustion), T(test_places), T(test_places_are_reserved),
 		cmocka_unit_test(test_bad_layouts), cmocka_unit_test(test_other_layouts),
+		cmocka_unit_test(test_released_regions_are_used_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -114,6 +114,7 @@ static void test_a_path_gives_the_same_id(void **state)
 static void test_errors_say_where(void **state)
 {
 	char *argv[] = { "k", "conform", NULL };
+	char *others[] = { "k", "conform", "--select", "b/", NULL };
 	struct kc_suite s;
 	struct kc_err err;
 
@@ -121,6 +122,8 @@ static void test_errors_say_where(void **state)
 	put("bad.kick", "title t\nclause NO-SUCH-CLAUSE\n\nqueue 0 split size 4\n");
 	assert_int_equal(load(&s, NULL, argv, 2, &err), -EINVAL);
 	assert_non_null(strstr(err.msg, "bad.kick:2:8: unknown clause 'NO-SUCH-CLAUSE'"));
+	kc_suite_free(&s);
+	assert_int_equal(load(&s, NULL, others, 4, &err), 0);		/* not read at all */
 	kc_suite_free(&s);
 }
 
