@@ -11,8 +11,11 @@
 struct kc_backend *kc_backend_new_inproc(const struct kc_ref_config *config, struct kc_err *err);
 /* The same behind a simulated byte stream: messages are bytes, and may be malformed (sim). */
 struct kc_backend *kc_backend_new_stream(const struct kc_ref_config *config, struct kc_err *err);
-/* The same in a child process behind a socket pair, with real eventfds (live). */
+/* The same in a child process, with real sockets and eventfds (live). Each session finds a new reference. */
 struct kc_backend *kc_backend_new_forked(const struct kc_ref_config *config, struct kc_err *err);
+/* Tells its process to leave and waits for that: its wait(2) status, 0 if all was well, it was dead before,
+ * another process forked it, or be is of another kind. */
+int kc_backend_retire(struct kc_backend *be);
 
 /* A back-end that somebody else serves: connect to it, or (listen) wait for it to connect. */
 struct kc_backend *kc_backend_new_socket(const char *path, bool listen, struct kc_err *err);

@@ -1,41 +1,40 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The reference back-end in a child process behind a socket pair: real eventfds, real shared
- * memory, real time, and a process that can be killed. Each open forks a child; it serves one
- * session and exits when that ends. Storage on a file outlives the child; memory is filled anew.
+ * The reference back-end in a child process: real eventfds, real shared memory, real time, and a process
+ * that can be killed. The first open forks it, and an open after its death does so again. Sessions
+ * come one after the other, each with a socket that the child takes from the pair between them, and
+ * with a reference that is new: only what is on a file outlives a session. A word without a socket tells
+ * it to leave. (The pair's end would not: processes that were forked later have copies of it.)
  *
- * The child keeps nothing of its parent's but the standard streams and its end of the socket pair.
+ * The child keeps nothing of its parent's but the standard streams and its end of the pair.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <backend/adapters.h>
+#include <backend/channel.h>
 #include <backend/process.h>
 #include <backend/server.h>
 #include <backend/vhost_user.h>
 
-#define CLOSE_TIMEOUT_NS	(2000ll * 1000 * 1000)
+#define LEAVE_TIMEOUT_NS	(30ll * 1000 * 1000 * 1000)	/* a search for leaks, say, takes its time */
 #define CHILD_FD		3
 
 struct forked {
 	struct kc_vhost_user vu;	/* must be first */
 	struct kc_ref_config config;
 	char *device, *file, *tap;	/* what config points to */
+	struct kc_channel *sessions;	/* sockets go to the child on it; NULL: no child */
+	pid_t owner;			/* who forked it, and tells it to leave */
 };
 
-/* Of the coverage runtime, if it is linked: _exit would lose the counts. */
-void __gcov_dump(void) __attribute__((weak));
-
-static void __attribute__((noreturn)) leave(int status)
-{
-	if (__gcov_dump)
-		__gcov_dump();
-	_exit(status);
-}
+/* ---- the child ---- */
 
 /* Leaves fd open as CHILD_FD, and nothing else above the standard streams. */
 static int keep_only(int fd)
@@ -45,58 +44,124 @@ static int keep_only(int fd)
 	return close_range(CHILD_FD + 1, ~0U, 0) ? -errno : 0;
 }
 
-static void __attribute__((noreturn)) serve(const struct forked *f, int fd)
+/* The next session's socket; -EPIPE when there will be none. */
+static int next_session(struct kc_channel *sessions)
 {
-	struct kc_channel *ch;
-	struct kc_server *s;
-	struct kc_ref *ref;
-	int ret;
+	struct pollfd pfd = { .fd = kc_channel_fd(sessions), .events = POLLIN };
+	struct kc_handle socket;
+	unsigned n = 0, lost;
+	ssize_t got;
+	char word;
 
-	if (keep_only(fd))
-		leave(126);
-	ref = kc_ref_new(&f->config, NULL);
-	ch = kc_channel_from_socket(CHILD_FD, NULL);
-	s = ref && ch ? kc_server_new(ref, ch, NULL) : NULL;
-	if (!s)
-		leave(126);
-	ret = kc_server_run(s, -1);
-	kc_server_free(s);
-	kc_ref_free(ref);
-	leave(ret ? 1 : 0);
+	do {
+		poll(&pfd, 1, -1);
+		got = kc_channel_recv(sessions, &word, 1, &socket, 1, &n, &lost);
+	} while (got == -EAGAIN);
+	return got == 1 && n ? socket.fd : -EPIPE;
 }
 
-static int fork_server(struct kc_backend *be, int child_end, struct kc_err *err)
+static int serve(const struct kc_ref_config *config, int fd)
 {
-	pid_t parent = getpid(), pid = fork();
+	struct kc_ref *ref = kc_ref_new(config, NULL);
+	struct kc_channel *ch = kc_channel_from_socket(fd, NULL);
+	struct kc_server *s = ref && ch ? kc_server_new(ref, ch, NULL) : NULL;
+	int ret = s ? kc_server_run(s, -1) : -ENOMEM;
 
+	kc_server_free(s);
+	kc_ref_free(ref);
+	return ret;
+}
+
+/* exit, not _exit: coverage counts are written, and leaks are looked for, by its handlers. */
+static void __attribute__((noreturn)) child(const struct forked *f, int fd)
+{
+	struct kc_channel *sessions;
+	int ret = keep_only(fd);
+
+	sessions = ret ? NULL : kc_channel_from_socket(CHILD_FD, NULL);
+	while (sessions && !ret && (fd = next_session(sessions)) >= 0)
+		ret = serve(&f->config, fd);
+	kc_channel_free(sessions);
+	exit(ret || !sessions ? 1 : 0);
+}
+
+/* ---- the parent ---- */
+
+static int fork_child(struct kc_backend *be, int child_end, struct kc_err *err)
+{
+	struct forked *f = be->priv;
+	pid_t parent = getpid(), pid;
+
+	fflush(NULL);
+	pid = fork();
 	if (pid < 0)
 		return kc_err_set(err, -errno, "fork: %s", strerror(errno));
 	if (!pid) {
 		kc_process_child_init(parent);
-		serve(be->priv, child_end);
+		child(f, child_end);
 	}
 	setpgid(pid, pid);	/* whoever comes first */
+	f->owner = parent;
 	be->pid = pid;
 	be->exited = false;
 	be->exit_status = 0;
 	return 0;
 }
 
-static int forked_open(struct kc_backend *be, struct kc_err *err)
+static void forget_child(struct forked *f)
+{
+	if (f->sessions)
+		kc_channel_free(f->sessions);
+	f->sessions = NULL;
+}
+
+static int start(struct kc_backend *be, struct kc_err *err)
 {
 	struct forked *f = be->priv;
-	struct kc_channel *ch;
 	int fds[2], ret;
 
+	forget_child(f);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
 		return kc_err_set(err, -errno, "socketpair: %s", strerror(errno));
-	ret = fork_server(be, fds[1], err);
+	ret = fork_child(be, fds[1], err);
 	close(fds[1]);
 	if (ret) {
 		close(fds[0]);
 		return ret;
 	}
-	ch = kc_channel_from_socket(fds[0], err);
+	f->sessions = kc_channel_from_socket(fds[0], err);
+	return f->sessions ? 0 : -ENOMEM;
+}
+
+/* The child gets one end of a new pair; the other, or -errno. */
+static int new_session(struct forked *f, struct kc_err *err)
+{
+	struct kc_handle far;
+	int fds[2], ret;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
+		return kc_err_set(err, -errno, "socketpair: %s", strerror(errno));
+	far = (struct kc_handle){ .fd = fds[1] };
+	ret = kc_channel_send(f->sessions, "", 1, &far, 1);
+	close(fds[1]);
+	if (!ret)
+		return fds[0];
+	close(fds[0]);
+	return kc_err_set(err, ret, "the reference's process: %s", strerror(-ret));
+}
+
+static int forked_open(struct kc_backend *be, struct kc_err *err)
+{
+	struct forked *f = be->priv;
+	bool there = f->sessions && kc_backend_running(be, 0);
+	struct kc_channel *ch;
+	int fd = there ? 0 : start(be, err);
+
+	if (!fd)
+		fd = new_session(f, err);
+	if (fd < 0)
+		return fd;
+	ch = kc_channel_from_socket(fd, err);
 	if (!ch)
 		return -ENOMEM;
 	kc_vhost_user_start(&f->vu, ch);
@@ -108,14 +173,14 @@ static void forked_close(struct kc_backend *be)
 	struct forked *f = be->priv;
 
 	kc_vhost_user_stop(&f->vu);
-	if (kc_backend_running(be, CLOSE_TIMEOUT_NS))
-		kc_backend_end_process(be, SIGKILL);
+	kc_backend_running(be, 0);	/* takes note of an end that has come already */
 }
 
 static void forked_free(struct kc_backend *be)
 {
 	struct forked *f = be->priv;
 
+	kc_backend_retire(be);
 	free(f->device);
 	free(f->file);
 	free(f->tap);
@@ -131,6 +196,25 @@ static const struct kc_backend_ops forked_ops = {
 	.kill = kc_backend_end_process,
 	.free = forked_free,
 };
+
+int kc_backend_retire(struct kc_backend *be)
+{
+	struct forked *f = be->priv;
+	bool mine;
+
+	if (be->ops != &forked_ops)
+		return 0;
+	forked_close(be);
+	mine = f->sessions && f->owner == getpid() && !be->exited;
+	if (mine)
+		kc_channel_send(f->sessions, "", 1, NULL, 0);
+	forget_child(f);
+	if (!mine)
+		return 0;
+	if (kc_backend_running(be, LEAVE_TIMEOUT_NS))
+		kc_backend_end_process(be, SIGKILL);
+	return be->exit_status;
+}
 
 static int copy(char **to, const char *text)
 {

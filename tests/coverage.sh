@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # Line coverage of everything but the tests themselves: what `make check-sanitizers` reached in its build,
-# the folder BUILD, and beside that the suite live, against the reference in a process of its own, and
-# what a user sees of it. Fails below the floor in tests/coverage.floor, which only rises. With genhtml
-# there is a report in BUILD/html.
+# the folder BUILD, and beside that what a user sees of it. Fails below the floor in tests/coverage.floor,
+# which only rises. With genhtml there is a report in BUILD/html.
 set -eu
 cd "$(dirname "$0")/.."
 cov=$BUILD
@@ -27,7 +26,7 @@ run() {		# STATUS COMMAND...: quiet, unless the status is another
 
 run 0 "$kickcall" conform --select blk/ --trace "$scratch/trace"
 run 0 "$kickcall" conform --device loopback --select split --format json --output "$scratch/report.json"
-run 0 "$kickcall" conform --mode live -v --select split --select lifecycle --select message
+run 0 "$kickcall" conform --mode live -v --select split
 
 # What a user sees beside the suite: a failure in full, one that is known, lists, explanations.
 cat >"$scratch/fails.kick" <<'SCRIPT'

@@ -15,6 +15,7 @@ struct kc_order {
 	unsigned test;			/* of the suite */
 	unsigned dir;			/* number of its scratch directory */
 	bool poison_flip, spins_told, traced;
+	bool shared;			/* the back-end is the one that was there when it was hired */
 	bool leave;			/* no test: the end */
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Theory of operation: the parent keeps a few slots. A slot runs one worker at a time and owns a
- * scratch directory and, for a command, a back-end process that the slot's harmless tests share. The
- * loop polls the workers' pipes against their deadlines. When a worker ends, its result is looked at
+ * scratch directory and, for a back-end that kickcall starts, a process of it that most of the slot's tests
+ * share. The loop polls the workers' pipes against their deadlines. A worker's result is looked at
  * again: a failure against a shared process is run again on a fresh one, a suspicion about unwritten
  * bytes again with the complementary poison. Then the expectation file is applied and the result is
  * stored at the test's place.
@@ -138,10 +138,44 @@ static void drop_dir(struct runner *r, char *path)
 	free(path);
 }
 
+/* --- Ends ----------------------------------------------------------------------------------------- */
+
+static void describe_end(int status, char *buf, size_t cap)
+{
+	if (WIFSIGNALED(status))
+		snprintf(buf, cap, "died of SIG%s", kc_signal_name(WTERMSIG(status)));
+	else
+		snprintf(buf, cap, "exited with status %d", WEXITSTATUS(status));
+}
+
 /* --- The shared process ------------------------------------------------------------------------- */
 
-static void end_peer(struct runner *r, struct slot *s)
+/* Nothing was wrong with it while it worked: what is wrong now is kickcall's own. The run ends with it. */
+static int left(struct runner *r, const struct slot *s, const char *who, int status)
 {
+	char how[64];
+
+	if (!status)
+		return 0;
+	describe_end(status, how, sizeof(how));
+	return kc_err_set(r->err, -EIO, "%s %s when its work was done; its last test was %s", who, how,
+			  r->suite->tests[s->test]->id);
+}
+
+/* A worker that waits for its next order. */
+static int send_home(struct runner *r, struct slot *s)
+{
+	bool idle = s->hand.pid && !s->busy;
+
+	return left(r, s, "kickcall's worker", idle ? kc_hand_dismiss(&s->hand, false) : 0);
+}
+
+static int end_peer(struct runner *r, struct slot *s)
+{
+	int ret = send_home(r, s);
+
+	if (s->peer && !ret)
+		ret = left(r, s, "the reference's process", kc_backend_retire(s->peer));
 	kc_backend_free(s->peer);
 	s->peer = NULL;
 	drop_dir(r, s->peer_dir);
@@ -149,6 +183,7 @@ static void end_peer(struct runner *r, struct slot *s)
 	free(s->history);
 	s->history = NULL;
 	s->served = 0;
+	return ret;
 }
 
 static int look_at(struct runner *r, struct kc_backend *be);
@@ -156,8 +191,10 @@ static int look_at(struct runner *r, struct kc_backend *be);
 /* Starts it and sees it answer. -ECHILD when it does not come up. */
 static int start_peer(struct runner *r, struct slot *s)
 {
-	int ret;
+	int ret = send_home(r, s);	/* a worker knows the one that was there when it was hired */
 
+	if (ret)
+		return ret;
 	s->peer_dir = new_dir(r);
 	if (!s->peer_dir)
 		return -EIO;
@@ -175,11 +212,15 @@ static int start_peer(struct runner *r, struct slot *s)
 	return 0;
 }
 
-/* Harmful tests, and those that need to restart the process, have one of their own. */
+/* Is there a process that can serve one test after the other? */
+static bool shares(const struct runner *r)
+{
+	return kc_target_starts_it(r->t) && !r->one_shot && !r->t->listen;
+}
+
 static bool may_share(const struct runner *r, const struct kc_script *t)
 {
-	return r->t->kind == KC_TARGET_SPAWN && !r->one_shot && !r->t->listen &&
-		!kc_script_needs(t, "hostile") && !kc_script_needs(t, "restart");
+	return shares(r) && !kc_target_wants_own(r->t, t);
 }
 
 /* --- Workers ------------------------------------------------------------------------------------ */
@@ -202,7 +243,7 @@ static void serve_order(void *ctx, const struct kc_order *order, int out)
 	struct kc_worker_job job = {
 		.target = w->r->t, .options = w->r->o, .test = w->r->suite->tests[order->test], .dir = dir,
 		.poison_flip = order->poison_flip, .page = w->s->page, .spins_told = order->spins_told,
-		.shared = w->s->on_shared ? w->s->peer : NULL,
+		.shared = order->shared ? w->s->peer : NULL,
 	};
 
 	dir_name(w->r, order->dir, dir, sizeof(dir));
@@ -213,23 +254,23 @@ static void serve_order(void *ctx, const struct kc_order *order, int out)
 	kc_worker_run(&job, out);
 }
 
-/* Where nothing real is at work, no process, thread or descriptor is left behind by a test, and its worker
- * can run the next: forking costs more than most tests do. */
+/* Of the reference we know that a test leaves no process, thread or descriptor behind, and its worker can run the
+ * next: forking costs more than most tests do. */
 static bool may_last(const struct runner *r)
 {
-	return r->t->kind == KC_TARGET_REF && r->t->mode == KC_MODE_SIM && !r->o->pause_on_fail;
+	return r->t->kind == KC_TARGET_REF && !r->o->pause_on_fail;
 }
 
 static int start_worker(struct runner *r, struct slot *s)
 {
 	struct kc_order order = {
 		.test = s->test, .poison_flip = s->flips % 2, .spins_told = s->spins_told,
-		.traced = r->trace && s->attempt == FIRST,
+		.traced = r->trace && s->attempt == FIRST, .shared = s->on_shared,
 	};
 	struct served served = { r, s };
 	int ret;
 
-	if (!s->on_shared || !s->peer) {
+	if (!s->on_shared) {
 		s->dir_number = r->serial;
 		s->work_dir = new_dir(r);
 		if (!s->work_dir)
@@ -252,22 +293,21 @@ static int start_worker(struct runner *r, struct slot *s)
 static int begin(struct runner *r, struct slot *s, unsigned test, enum attempt attempt)
 {
 	bool share = attempt == FIRST && may_share(r, r->suite->tests[test]);
-	int ret;
+	bool gone = share && s->peer && !kc_backend_running(s->peer, 0);
+	bool in_the_way = !share && kc_target_tap(r->t);	/* who comes next takes the tap */
+	int ret = 0;
 
 	s->test = test;
 	s->attempt = attempt;
 	s->flips = attempt == FLIPPED ? s->flips + 1 : 0;
 	if (attempt == FIRST)
 		s->spins_told = r->spins >= SPINS_MAX;
-	if (share && s->peer && !kc_backend_running(s->peer, 0))
-		end_peer(r, s);
-	if (!share && kc_target_tap(r->t))
-		end_peer(r, s);		/* who comes next takes the tap */
-	if (share && !s->peer) {
+	if (gone || in_the_way)
+		ret = end_peer(r, s);
+	if (!ret && share && !s->peer)
 		ret = start_peer(r, s);
-		if (ret)
-			return ret;
-	}
+	if (ret)
+		return ret;
 	s->on_shared = share && s->peer;
 	return start_worker(r, s);
 }
@@ -279,14 +319,6 @@ static void free_result(struct kc_result *res)
 	if (res)
 		kc_result_fini(res);
 	free(res);
-}
-
-static void describe_end(int status, char *buf, size_t cap)
-{
-	if (WIFSIGNALED(status))
-		snprintf(buf, cap, "died of SIG%s", kc_signal_name(WTERMSIG(status)));
-	else
-		snprintf(buf, cap, "exited with status %d", WEXITSTATUS(status));
 }
 
 /* The worker is gone without a result: who is to blame? */
@@ -430,8 +462,9 @@ static int second_look(struct runner *r, struct slot *s, struct kc_result *res)
 		next = FLIPPED;
 	if (next == ATTEMPTS || interrupted)
 		return 0;
-	if (next == FRESH)		/* whatever comes next: this one has been through something */
-		end_peer(r, s);
+	ret = next == FRESH ? end_peer(r, s) : 0;	/* this one has been through something */
+	if (ret)
+		return ret;
 	if (next == FRESH && is_known(r, res))
 		return 0;
 	free_result(s->first);
@@ -582,21 +615,15 @@ static int serve_workers(struct runner *r)
 	return n ? 0 : 1;
 }
 
-/* Those whose last test was not the run's last. They have not told how they leave. */
-static int send_home(struct runner *r)
+/* Those whose last test was not the run's last, and the shared processes. They have not told how they leave. */
+static int send_all_home(struct runner *r)
 {
-	char how[64];
 	int ret = 0;
 
 	for (unsigned i = 0; i < r->nslots; i++) {
-		struct slot *s = &r->slots[i];
-		int status = s->hand.pid && !s->busy ? kc_hand_dismiss(&s->hand, false) : 0;
+		int end = end_peer(r, &r->slots[i]);
 
-		if (!status)
-			continue;
-		describe_end(status, how, sizeof(how));
-		ret = kc_err_set(r->err, -EIO, "kickcall's worker %s when its work was done; its last test was "
-				 "%s", how, r->suite->tests[s->test]->id);
+		ret = ret ? ret : end;
 	}
 	return ret;
 }
@@ -610,7 +637,7 @@ static int loop(struct runner *r)
 		if (!ret)
 			ret = serve_workers(r);
 	}
-	return ret < 0 ? ret : send_home(r);
+	return ret < 0 ? ret : send_all_home(r);
 }
 
 /* --- Life --------------------------------------------------------------------------------------- */
@@ -629,23 +656,24 @@ static int look_at(struct runner *r, struct kc_backend *be)
 	return 0;
 }
 
-/* Is the tap there while the back-end is? (The reference's process ends with its connection.) */
+/* Is the tap there while the back-end is? (The reference has one as long as it is connected.) */
 static int look_at_tap(struct runner *r, struct kc_backend *be, struct kc_far_end *far_end)
 {
-	bool there = be && (r->t->kind == KC_TARGET_SOCKET || kc_backend_running(be, 0));
+	bool there = be && r->t->kind != KC_TARGET_REF &&
+		(r->t->kind == KC_TARGET_SOCKET || kc_backend_running(be, 0));
 
 	return far_end && there ? kc_far_end_wait(far_end, (int64_t)(TAP_TIMEOUT_NS * r->o->timeout_scale),
 						  r->err) : 0;
 }
 
-/* Targets that are not spawned are looked at once, before the first test. */
+/* Before the first test: the first slot's process, or what is there for a look. */
 static int look_once(struct runner *r, struct kc_far_end *far_end)
 {
 	struct kc_backend *be;
 	char *dir;
 	int ret;
 
-	if (r->t->kind == KC_TARGET_SPAWN && !r->t->listen) {
+	if (shares(r)) {
 		ret = start_peer(r, &r->slots[0]);
 		return ret ? ret : look_at_tap(r, r->slots[0].peer, far_end);
 	}

@@ -7,7 +7,7 @@
 #include <harness/run/target.h>
 
 /*
- * Runs a suite: a forked worker per test, deadlines, one back-end process shared among tests that do
+ * Runs a suite: tests in forked workers, deadlines, one back-end process shared among tests that do
  * it no harm, a second look before anyone is accused, and a report that is whole even after Ctrl-C.
  * 0; -ECHILD when the back-end never came up (err says why); -errno for kickcall's own trouble.
  * rep's results are the caller's to kc_report_fini.

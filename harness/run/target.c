@@ -156,6 +156,23 @@ int kc_target_prepare(const struct kc_target *t, const char *dir, struct kc_err 
 	return t->profile ? kc_profile_prepare(t->profile, dir, err) : 0;
 }
 
+bool kc_target_starts_it(const struct kc_target *t)
+{
+	return t->kind == KC_TARGET_SPAWN || (t->kind == KC_TARGET_REF && t->mode == KC_MODE_LIVE);
+}
+
+/* The reference is not to be harmed. */
+bool kc_target_wants_own(const struct kc_target *t, const struct kc_script *test)
+{
+	static const char *const any[] = { "restart", "hostile", NULL };
+	static const char *const reference[] = { "restart", "ro", "throttle", "persistent", NULL };
+
+	for (const char *const *need = t->kind == KC_TARGET_REF ? reference : any; *need; need++)
+		if (kc_script_needs(test, *need))
+			return true;
+	return false;
+}
+
 /* "needs ro" asks for a read-only disk, "needs throttle" for a slow one, "needs persistent" for one on a
  * file: this back-end can be each. A file system is on a directory in any case. */
 static struct kc_backend *reference(const struct kc_target *t, const struct kc_script *test,

@@ -36,6 +36,11 @@ int kc_target_prepare(const struct kc_target *t, const char *dir, struct kc_err 
  * directory, prepared. */
 struct kc_backend *kc_target_backend(const struct kc_target *t, const char *dir,
 				     const struct kc_script *test, struct kc_err *err);
+/* Is its process a child of ours, that goes on when a connection ends? (It may end all the same.) */
+bool kc_target_starts_it(const struct kc_target *t);
+/* Must it have a process of its own for this test? To be restarted, because the test may harm it, or since its
+ * header needs another one than most tests have. */
+bool kc_target_wants_own(const struct kc_target *t, const struct kc_script *test);
 /* What the world must know of it. */
 void kc_target_world(const struct kc_target *t, struct kc_world_config *cfg);
 /* The tap interface at the back-end's far side; NULL: there is none. One back-end at a time can have it. */

@@ -4,9 +4,11 @@
  * told to the parent by the result on the pipe or by its absence.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <backend/adapters.h>
 #include <harness/run/guard.h>
 #include <harness/run/worker.h>
 
@@ -40,6 +42,22 @@ static int set_up(const struct kc_worker_job *job, struct kc_world_config *cfg, 
 	return cfg->be ? 0 : -1;
 }
 
+/* From a back-end of the test's own. One that served until the end and then leaves with an error, or does not
+ * leave, is kickcall's own. */
+static void part(struct kc_backend *be, struct kc_result *r)
+{
+	int status = kc_backend_retire(be);
+
+	if (status && r->verdict < KC_FAIL) {
+		r->verdict = KC_ERROR;
+		free(r->message);
+		if (asprintf(&r->message, "the reference's process ended with status 0x%x when its work was done",
+			     (unsigned)status) < 0)
+			r->message = NULL;
+	}
+	kc_backend_free(be);
+}
+
 static void run(const struct kc_worker_job *job, struct kc_result *r)
 {
 	const struct kc_options *o = job->options;
@@ -70,7 +88,7 @@ static void run(const struct kc_worker_job *job, struct kc_result *r)
 		fclose(cfg.trace_file);
 	kc_far_end_stop(cfg.far_end);
 	if (!job->shared)
-		kc_backend_free(cfg.be);
+		part(cfg.be, r);
 }
 
 static void write_all(int fd, const char *text, size_t len)

@@ -7,9 +7,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <unistd.h>
 #include <backend/adapters.h>
 #include <backend/process.h>
 #include <harness/world/blame.h>
@@ -22,19 +20,18 @@
  * sleep, or back to its polling, closed it because it wanted to. */
 static void await_exit(pid_t pid, bool polls)
 {
-#ifdef SYS_pidfd_open
-	struct pollfd p = { .fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
 	struct kc_proc_polls spins = { 0 };
 	struct kc_proc_watch look = { 0 };
+	struct kc_proc p;
 
-	if (p.fd < 0)
-		return;
-	for (int ms = 0; ms < EXIT_GRACE_MS && !poll(&p, 1, LOOK_MS); ms += LOOK_MS)
+	for (int ms = 0; ms < EXIT_GRACE_MS; ms += LOOK_MS) {
+		if (kc_proc_read(pid, &p) || p.state == 'Z')
+			break;
 		if ((polls ? kc_proc_only_polls(&spins, pid) : kc_proc_quiet(&look, pid)) &&
 		    !kc_proc_dumps_core(pid))
 			break;
-	close(p.fd);
-#endif
+		poll(NULL, 0, LOOK_MS);
+	}
 }
 
 static enum kc_fate fate_of_status(int status)

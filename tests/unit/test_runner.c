@@ -239,6 +239,8 @@ static void a_crash_of_our_own_is_an_error(void **state)
 	}
 }
 
+static pid_t self;
+
 static void leave_with_5(void)
 {
 	_exit(5);
@@ -285,6 +287,31 @@ static void a_worker_that_leaves_badly_is_an_error(void **state)
 		assert_true(!r.err.msg[0] || strstr(r.err.msg, "exited with status 5 when its work was done"));
 		run_close(&r);
 	}
+}
+
+/* Live: a back-end leads its process group. */
+static void back_ends_leave_with_5(void)
+{
+	if (getpgrp() == getpid() && getpid() != self)
+		_exit(5);
+}
+
+static void a_reference_that_leaves_badly_is_an_error(void **state)
+{
+	struct run r;
+
+	(void)state;
+	self = getpid();
+	atexit(back_ends_leave_with_5);
+	put("a.kick", NEEDS_RO);		/* it has one of its own */
+	put("b.kick", PASSES);
+	run_open(&r, ARGV("conform", "--mode", "live", "--jobs", "1"));
+	assert_int_equal(kc_runner_run(&r.o, &r.t, &r.suite, &r.rep, &r.err), -EIO);
+	assert_non_null(strstr(result(&r, 0, "a", KC_ERROR)->message, "the reference's process ended with status 0x500"));
+	result(&r, 1, "b", KC_PASS);
+	assert_string_equal(r.err.msg, "the reference's process exited with status 5 when its work was done; "
+			    "its last test was b");
+	run_close(&r);
 }
 
 /* The limit of a whole test is 120 s at scale 1. */
@@ -543,6 +570,7 @@ int main(int argc, char **argv)
 		TEST(a_crash_inside_the_back_end_is_its_own),
 		TEST(a_crash_of_our_own_is_an_error),
 		TEST(a_worker_that_leaves_badly_is_an_error),
+		TEST(a_reference_that_leaves_badly_is_an_error),
 		TEST(a_worker_that_hangs_is_ended),
 		TEST(known_failures_are_looked_up),
 		TEST(only_in_sequence_is_inconclusive),
