@@ -8,8 +8,8 @@ V        ?= 0
 Q        := $(if $(filter 1,$(V)),,@)
 say       = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) '$(2)')
 
-# The first interpreter that has pytest; without one, any (the build needs no pytest).
-PYTHON   ?= $(shell for p in /usr/bin/python3 python3; do $$p -c 'import pytest' 2>/dev/null && \
+# The first interpreter that has pytest and its xdist; without one, any (the build needs neither).
+PYTHON   ?= $(shell for p in /usr/bin/python3 python3; do $$p -c 'import xdist' 2>/dev/null && \
 	echo $$p && exit; done; echo python3)
 
 WARN     := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wvla

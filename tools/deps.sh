@@ -15,7 +15,8 @@ build|command -v python3|python3
 build|header jansson.h|libjansson-dev
 build|header boost/version.hpp && library boost_context|libboost-context-dev
 test|header cmocka.h|libcmocka-dev
-test|python_with_pytest|python3-pytest
+test|python_with pytest|python3-pytest
+test|python_with xdist|python3-pytest-xdist
 test|command -v valgrind|valgrind
 test|command -v lcov|lcov
 peer|command -v qemu-storage-daemon|qemu-system-common
@@ -25,9 +26,9 @@ TABLE
 CC=${CC:-cc}
 header() { echo "#include <$1>" | $CC -xc -E - ; }
 library() { echo 'int main(void){return 0;}' | $CC -xc - -o /dev/null -l"$1"; }
-python_with_pytest() {
+python_with() {
 	for p in /usr/bin/python3 python3; do
-		$p -c 'import pytest' && return 0
+		$p -c "import $1" && return 0
 	done
 	return 1
 }
