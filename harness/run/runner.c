@@ -37,7 +37,7 @@
 #define NAP_MS		200
 #define HISTORY_MAX	8u		/* names of tests that a process has served */
 #define SPINS_MAX	3u		/* tests that look closely at a back-end that spins */
-#define ORDERS_MAX	50u		/* tests that one worker runs */
+#define ORDERS_MAX	250u		/* tests that one worker runs */
 #define TAP_TIMEOUT_NS	(10 * SEC)	/* from the back-end's first answer until its tap is up */
 #define WORKER_LIMIT_NS	(120 * SEC)	/* far above the sum of a test's own deadlines */
 
