@@ -55,7 +55,7 @@ DEVICES = ("blk", "loopback", "net", "rng", "scsi", "fs", "console", "vsock", "b
 TIMEOUT_SCALE = "0.1"
 DEADLINE_S = 60
 SURVEY_DEADLINE_S = 300
-QUICK = ("-O1", "-g0")      # a mutant runs for less time than it takes to build
+QUICK = ("-O0", "-g0")      # a mutant runs for less time than it takes to build
 
 
 class Wrong(Exception):
