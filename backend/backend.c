@@ -189,7 +189,7 @@ static int wait_for(struct kc_backend *be, bool (*pred)(void *arg), void *arg, i
 /* The connection is gone: what has become of the process? */
 static enum kc_outcome closed(struct kc_backend *be, struct kc_err *err)
 {
-	int status;
+	char how[64];
 
 	be->connected = false;
 	if (be->pid <= 0) {
@@ -200,13 +200,11 @@ static enum kc_outcome closed(struct kc_backend *be, struct kc_err *err)
 		kc_err_set(err, 0, "the back-end closed the connection; its process still runs");
 		return KC_OUT_CLOSED;
 	}
-	status = be->exit_status;
-	if (WIFSIGNALED(status)) {
-		kc_err_set(err, 0, "the back-end died of SIG%s", kc_signal_name(WTERMSIG(status)));
+	kc_process_say_end(be->exit_status, how, sizeof(how));
+	kc_err_set(err, 0, "the back-end %s", how);
+	if (WIFSIGNALED(be->exit_status))
 		return KC_OUT_DIED;
-	}
-	kc_err_set(err, 0, "the back-end exited with status %d", WEXITSTATUS(status));
-	return WEXITSTATUS(status) ? KC_OUT_EXITED : KC_OUT_CLOSED;
+	return WEXITSTATUS(be->exit_status) ? KC_OUT_EXITED : KC_OUT_CLOSED;
 }
 
 static enum kc_outcome from_errno(struct kc_backend *be, int ret, const char *doing,

@@ -152,3 +152,11 @@ const char *kc_signal_name(int signo)
 			return names[i].name;
 	return "?";
 }
+
+void kc_process_say_end(int status, char *buf, size_t cap)
+{
+	if (WIFSIGNALED(status))
+		snprintf(buf, cap, "died of SIG%s", kc_signal_name(WTERMSIG(status)));
+	else
+		snprintf(buf, cap, "exited with status %d", WEXITSTATUS(status));
+}

@@ -3,6 +3,7 @@
 #define BACKEND_PROCESS_H
 
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -25,6 +26,8 @@ int kc_process_reap(pid_t pid, int64_t timeout_ns, int *status);
 int kc_process_end(pid_t pid, int signo, int *status);
 /* "SEGV", "KILL", ... or "?" for one without a name here. */
 const char *kc_signal_name(int signo);
+/* A wait(2) status in words: "died of SIGSEGV", "exited with status 3". */
+void kc_process_say_end(int status, char *buf, size_t cap);
 /* In a child after fork, before anything else: its own group, default signals, and it dies with its
  * parent. */
 void kc_process_child_init(pid_t parent);

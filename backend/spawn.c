@@ -190,10 +190,8 @@ static int never_came_up(struct kc_backend *be, int ret, struct kc_err *err)
 	if (ret == -ETIMEDOUT)
 		snprintf(how, sizeof(how), "did not answer within %lld ms",
 			 (long long)(s->start_timeout_ns / NS_PER_MS));
-	else if (WIFSIGNALED(be->exit_status))
-		snprintf(how, sizeof(how), "died of SIG%s", kc_signal_name(WTERMSIG(be->exit_status)));
 	else
-		snprintf(how, sizeof(how), "exited with status %d", WEXITSTATUS(be->exit_status));
+		kc_process_say_end(be->exit_status, how, sizeof(how));
 	while (len && tail[len - 1] == '\n')
 		len--;
 	if (len > room)

@@ -17,7 +17,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <backend/adapters.h>
 #include <backend/process.h>
@@ -138,16 +137,6 @@ static void drop_dir(struct runner *r, char *path)
 	free(path);
 }
 
-/* --- Ends ----------------------------------------------------------------------------------------- */
-
-static void describe_end(int status, char *buf, size_t cap)
-{
-	if (WIFSIGNALED(status))
-		snprintf(buf, cap, "died of SIG%s", kc_signal_name(WTERMSIG(status)));
-	else
-		snprintf(buf, cap, "exited with status %d", WEXITSTATUS(status));
-}
-
 /* --- The shared process ------------------------------------------------------------------------- */
 
 /* Nothing was wrong with it while it worked: what is wrong now is kickcall's own. The run ends with it. */
@@ -157,7 +146,7 @@ static int left(struct runner *r, const struct slot *s, const char *who, int sta
 
 	if (!status)
 		return 0;
-	describe_end(status, how, sizeof(how));
+	kc_process_say_end(status, how, sizeof(how));
 	return kc_err_set(r->err, -EIO, "%s %s when its work was done; its last test was %s", who, how,
 			  r->suite->tests[s->test]->id);
 }
@@ -336,7 +325,7 @@ static void blame(struct runner *r, struct slot *s, int status, bool timed_out, 
 	if (timed_out)
 		snprintf(how, sizeof(how), "did not come back");
 	else
-		describe_end(status, how, sizeof(how));
+		kc_process_say_end(status, how, sizeof(how));
 	snprintf(msg, sizeof(msg), "%s %s at line %u", backend ? "the in-process back-end" :
 		 "kickcall's worker", how, s->page->line);
 	res->verdict = backend ? KC_FAIL : KC_ERROR;
@@ -637,7 +626,7 @@ static int loop(struct runner *r)
 		if (!ret)
 			ret = serve_workers(r);
 	}
-	return ret < 0 ? ret : send_all_home(r);
+	return ret < 0 || interrupted ? ret : send_all_home(r);
 }
 
 /* --- Life --------------------------------------------------------------------------------------- */

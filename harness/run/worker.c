@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <backend/adapters.h>
+#include <backend/process.h>
 #include <harness/run/guard.h>
 #include <harness/run/worker.h>
 
@@ -47,12 +48,13 @@ static int set_up(const struct kc_worker_job *job, struct kc_world_config *cfg, 
 static void part(struct kc_backend *be, struct kc_result *r)
 {
 	int status = kc_backend_retire(be);
+	char how[64];
 
 	if (status && r->verdict < KC_FAIL) {
 		r->verdict = KC_ERROR;
 		free(r->message);
-		if (asprintf(&r->message, "the reference's process ended with status 0x%x when its work was done",
-			     (unsigned)status) < 0)
+		kc_process_say_end(status, how, sizeof(how));
+		if (asprintf(&r->message, "the reference's process %s when its work was done", how) < 0)
 			r->message = NULL;
 	}
 	kc_backend_free(be);

@@ -178,13 +178,19 @@ static void a_deadline_in_milliseconds(void **state)
 	assert_true(kc_clock_ns() >= now);
 }
 
-static void signals_have_names(void **state)
+static void ends_have_words(void **state)
 {
+	char how[64];
+
 	(void)state;
 	assert_string_equal(kc_signal_name(SIGSEGV), "SEGV");
 	assert_string_equal(kc_signal_name(SIGKILL), "KILL");
 	assert_string_equal(kc_signal_name(0), "?");
 	assert_string_equal(kc_signal_name(64), "?");
+	kc_process_say_end(SIGSEGV, how, sizeof(how));
+	assert_string_equal(how, "died of SIGSEGV");
+	kc_process_say_end(3 << 8, how, sizeof(how));
+	assert_string_equal(how, "exited with status 3");
 }
 
 int main(void)
@@ -197,7 +203,7 @@ int main(void)
 		cmocka_unit_test(a_strangers_end_is_read_and_left_to_its_parent),
 		cmocka_unit_test(the_rest_of_the_group_is_killed),
 		cmocka_unit_test(a_deadline_in_milliseconds),
-		cmocka_unit_test(signals_have_names),
+		cmocka_unit_test(ends_have_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
