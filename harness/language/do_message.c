@@ -215,8 +215,10 @@ static int to_bytes(struct draft *d, uint8_t *buf, size_t cap)
 		if (want <= (int64_t)cap)
 			len = (int)want;
 	}
-	if (d->cut >= 0 && d->cut < len)
+	if (d->cut >= 0 && d->cut < len) {
 		len = (int)d->cut;
+		d->w->loss_allowed = true;	/* nothing that follows can be understood */
+	}
 	return len;
 }
 

@@ -238,6 +238,23 @@ static void test_a_gone_connection_is_noticed(void **state)
 	      "expected the connection to stay");
 }
 
+/* Nothing that follows half a message can be understood: whoever hangs up then, at once or later, may. */
+static void test_half_a_message_may_end_the_connection(void **state)
+{
+	struct play p = { .messages = true };
+
+	(void)state;
+	for (p.cut_at = 5; p.cut_at <= 6; p.cut_at++)
+		passes(&p, "needs messages\nmessage GET_FEATURES cut to 5 bytes\nvmm settle\nvmm settle\n"
+		       "vmm disconnect, session\n");
+	p.cut_at = 5;
+	fails(&p, "needs messages\nmessage SET_OWNER\nvmm settle\nvmm settle\n", CLAUSE, 6,
+	      "expected the connection to stay");
+	p.cut_status = SIGSEGV;
+	fails(&p, "needs messages\nmessage GET_FEATURES cut to 5 bytes\nvmm settle\nvmm settle\n", CLAUSE, 6,
+	      "died of SIGSEGV");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,6 +271,7 @@ int main(void)
 		cmocka_unit_test(test_nothing_is_sent_after_an_error),
 		cmocka_unit_test(test_without_bytes_only_proper_messages_go),
 		cmocka_unit_test(test_a_gone_connection_is_noticed),
+		cmocka_unit_test(test_half_a_message_may_end_the_connection),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, play_teardown);
