@@ -119,8 +119,6 @@ static bool take_spare(struct kc_region *r)
 
 static int make_region(struct kc_region *r, struct kc_err *err)
 {
-	void *p;
-
 	r->memfd = memfd_create("kickcall-guest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (r->memfd < 0)
 		return kc_err_set(err, -errno, "memfd_create: %s", strerror(errno));
@@ -128,22 +126,26 @@ static int make_region(struct kc_region *r, struct kc_err *err)
 	    fcntl(r->memfd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
 		return kc_err_set(err, -errno, "guest memory of 0x%llx bytes: %s",
 				  (unsigned long long)r->size, strerror(errno));
-	p = mmap(NULL, r->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, r->memfd,
-		 r->fd_offset);
-	if (p == MAP_FAILED)
-		return kc_err_set(err, -errno, "mmap of guest memory: %s", strerror(errno));
-	r->host = p;
 	return 0;
 }
 
 static int map_region(struct kc_region *r, struct kc_err *err)
 {
 	int ret = take_spare(r) ? 0 : make_region(r, err);
+	void *p;
 
 	if (ret)
 		return ret;
-	ret = kc_pristine_read(r->gpa, r->host, r->size);
-	return ret ? kc_err_set(err, ret, "what guest memory begins with: %s", strerror(-ret)) : 0;
+	ret = kc_pristine_fill(r->gpa, r->size, r->memfd, r->fd_offset);
+	if (ret)
+		return kc_err_set(err, ret, "what guest memory begins with: %s", strerror(-ret));
+	if (r->host)
+		return 0;
+	p = mmap(NULL, r->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, r->memfd, r->fd_offset);
+	if (p == MAP_FAILED)
+		return kc_err_set(err, -errno, "mmap of guest memory: %s", strerror(errno));
+	r->host = p;
+	return 0;
 }
 
 /* Rows ascend and do not overlap; page 0 may be there, but is never allocated. */

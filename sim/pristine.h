@@ -3,6 +3,7 @@
 #define KC_SIM_PRISTINE_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 /*
  * What guest memory holds before anybody writes to it. gpa and len are multiples of the page size.
@@ -11,8 +12,8 @@
  */
 uint8_t kc_pristine_byte(uint64_t gpa);
 int kc_pristine_prepare(uint64_t gpa, uint64_t len);
-/* Fills [host, host + len). */
-int kc_pristine_read(uint64_t gpa, void *host, uint64_t len);
+/* Writes it into a file, from offset `at` on. */
+int kc_pristine_fill(uint64_t gpa, uint64_t len, int file, off_t at);
 /* A private copy at *map, to be written to at will; the caller unmaps it. */
 int kc_pristine_map(uint64_t gpa, uint64_t len, void **map);
 

@@ -273,6 +273,21 @@ static void tell_run(const struct comparison *c, struct kc_shadow_region *r, uin
 		(*i)++;
 }
 
+/* Of page i. memcmp(3) takes half as long again under valgrind, and most of the time there. */
+static bool is_same_page(const struct kc_shadow_region *r, uint64_t i)
+{
+	uint64_t differs = 0;
+
+	for (unsigned at = 0; at < PAGE; at += 8) {
+		uint64_t host, copy;
+
+		memcpy(&host, r->host + i + at, 8);
+		memcpy(&copy, r->copy + i + at, 8);
+		differs |= host ^ copy;
+	}
+	return !differs;
+}
+
 static void compare_part(const struct comparison *c, struct kc_shadow_region *r, uint64_t i,
 			 uint64_t to)
 {
@@ -280,7 +295,7 @@ static void compare_part(const struct comparison *c, struct kc_shadow_region *r,
 		uint64_t page_end = i - i % PAGE + PAGE;
 		uint64_t end = page_end < to ? page_end : to;
 
-		if (!memcmp(r->host + i, r->copy + i, end - i)) {
+		if (end - i == PAGE ? is_same_page(r, i) : !memcmp(r->host + i, r->copy + i, end - i)) {
 			i = end;
 			continue;
 		}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What guest memory begins with: the same in a copy, in a mapping and byte by byte. Modules: sim/pristine.c */
+/* What guest memory begins with: the same in a file, in a mapping and byte by byte. Modules: sim/pristine.c */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,12 +7,24 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include <cmocka.h>
 #include <sim/pristine.h>
 
 #define PAGE	4096u
 
 static uint8_t buf[2 * PAGE];
+
+/* A file is filled, and read into buf. Errors are the filling's. */
+static int fill(uint64_t gpa, size_t len)
+{
+	int file = memfd_create("filled", MFD_CLOEXEC), ret = kc_pristine_fill(gpa, len, file, PAGE);
+
+	if (!ret)
+		assert_int_equal(pread(file, buf, len, PAGE), len);
+	close(file);
+	return ret;
+}
 
 static void is_pristine(const uint8_t *p, uint64_t gpa, uint64_t len)
 {
@@ -30,7 +42,7 @@ static void bytes_tell_where_they_are(void **state)
 	assert_in_range(same, 0, 64);	/* 16 by chance */
 }
 
-static void read_and_mapped(void **state)
+static void filled_and_mapped(void **state)
 {
 	static const uint64_t at[] = { 0, PAGE, 0x40000000, 1ull << 40 };
 	void *map;
@@ -38,7 +50,7 @@ static void read_and_mapped(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 4; i++) {
 		memset(buf, 0, sizeof(buf));
-		assert_int_equal(kc_pristine_read(at[i], buf, sizeof(buf)), 0);
+		assert_int_equal(fill(at[i], sizeof(buf)), 0);
 		is_pristine(buf, at[i], sizeof(buf));
 		assert_int_equal(kc_pristine_map(at[i], sizeof(buf), &map), 0);
 		is_pristine(map, at[i], sizeof(buf));
@@ -55,7 +67,7 @@ static void a_map_is_private(void **state)
 	assert_int_equal(kc_pristine_map(PAGE, PAGE, &two), 0);
 	memset(one, 0x55, PAGE);
 	is_pristine(two, PAGE, PAGE);
-	assert_int_equal(kc_pristine_read(PAGE, buf, PAGE), 0);
+	assert_int_equal(fill(PAGE, PAGE), 0);
 	is_pristine(buf, PAGE, PAGE);
 	munmap(one, PAGE);
 	munmap(two, PAGE);
@@ -67,7 +79,7 @@ static void many_ranges(void **state)
 	(void)state;
 	for (unsigned round = 0; round < 2; round++)
 		for (uint64_t i = 0; i < 40; i++) {
-			assert_int_equal(kc_pristine_read(i << 24, buf, PAGE), 0);
+			assert_int_equal(fill(i << 24, PAGE), 0);
 			is_pristine(buf, i << 24, PAGE);
 		}
 }
@@ -78,14 +90,14 @@ static void what_no_file_can_hold(void **state)
 
 	(void)state;
 	assert_int_not_equal(kc_pristine_prepare(1ull << 63, PAGE), 0);
-	assert_int_not_equal(kc_pristine_read(1ull << 63, buf, PAGE), 0);
+	assert_int_not_equal(fill(1ull << 63, PAGE), 0);
 	assert_int_not_equal(kc_pristine_map(1ull << 63, PAGE, &map), 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(bytes_tell_where_they_are), cmocka_unit_test(read_and_mapped),
+		cmocka_unit_test(bytes_tell_where_they_are), cmocka_unit_test(filled_and_mapped),
 		cmocka_unit_test(a_map_is_private), cmocka_unit_test(many_ranges),
 		cmocka_unit_test(what_no_file_can_hold),
 	};
