@@ -149,6 +149,7 @@ static void drop(struct kc_oracle *o, struct kc_watch_queue *q, struct kc_watch_
 {
 	release(&o->shadow, c);
 	q->by_head[c->head] = NULL;
+	q->known--;
 	if (!c->used) {
 		q->outstanding -= c->allowed;
 		unlist(q, c);
@@ -233,6 +234,7 @@ struct kc_watch_chain *kc_watch_offer(struct kc_oracle *o, struct kc_watch_queue
 	q->layout->walk(o, q, c);
 	hold(&o->shadow, c);
 	q->by_head[c->head] = c;
+	q->known++;
 	q->outstanding += times;
 	enlist(q, c);
 	if (o->cfg.listener)
@@ -417,7 +419,7 @@ uint8_t *kc_watch_host(const struct kc_shadow *s, uint64_t gpa, uint64_t len)
 
 static void forget_chains(struct kc_oracle *o, struct kc_watch_queue *q)
 {
-	for (uint32_t h = 0; q->by_head && h < KC_WATCH_HEADS; h++)
+	for (uint32_t h = 0; q->known; h++)
 		if (q->by_head[h])
 			drop(o, q, q->by_head[h]);
 	free(q->by_head);

@@ -101,7 +101,8 @@ struct kc_watch_queue {
 	uint64_t outstanding;		/* sum of `allowed` */
 	uint64_t inflight;		/* chains in the list */
 	struct kc_watch_chain *first, *last;
-	struct kc_watch_chain **by_head;	/* KC_WATCH_HEADS */
+	struct kc_watch_chain **by_head;	/* KC_WATCH_HEADS; many stay when they are used */
+	uint32_t known;			/* chains there */
 	uint64_t *slot_serial;		/* by slot: the chain offered through it last; packed: 0 when it
 					 * is the driver's again */
 	struct {
