@@ -54,7 +54,8 @@ int kc_mem_init(struct kc_mem *m, const struct kc_mem_layout_row *rows, unsigned
 		struct kc_err *err);
 void kc_mem_fini(struct kc_mem *m);
 /* As kc_mem_fini, but the next kc_mem_init of this process takes the regions over, if it wants such. Only for
- * what nobody else has mapped any more. One thread at a time. */
+ * what nobody else has mapped any more; a process forked after it would take the same ones. One thread at a
+ * time. */
 void kc_mem_release(struct kc_mem *m);
 /* Saves processes forked from this one a part of kc_mem_init with the default layout. Negative errno. */
 int kc_mem_prepare(void);
