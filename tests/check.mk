@@ -44,7 +44,7 @@ RINGS   := rings/basic
 
 .PHONY: scenarios scenarios-sim scenarios-live
 scenarios: scenarios-sim scenarios-live
-	$(KICKCALL) run scenarios/exhaustion/a-million-requests-through-a-ring-of-4.kick
+	$(KICKCALL) run --timeout-scale 10 scenarios/exhaustion/a-million-requests-through-a-ring-of-4.kick
 
 scenarios-sim scenarios-live: scenarios-%: $(KICKCALL)
 	$(KICKCALL) conform --device blk --mode $*

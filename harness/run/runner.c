@@ -484,6 +484,21 @@ static int stop_run(struct runner *r, struct slot *s)
 	return 1;
 }
 
+/* It was there for the first look only, and took its time to end: so this test has found it, or did not. */
+static bool was_one_shot(struct slot *s, const struct kc_result *res)
+{
+	return s->attempt == FIRST && s->on_shared && !s->served && res->verdict != KC_PASS &&
+		!kc_backend_running(s->peer, 0) && !s->peer->exit_status;
+}
+
+static int begin_unshared(struct runner *r, struct slot *s)
+{
+	int ret = end_peer(r, s);
+
+	r->one_shot = true;
+	return ret ? ret : begin(r, s, s->test, FIRST);
+}
+
 /* 0 the run goes on, 1 it ends here, -errno. */
 static int finish(struct runner *r, struct slot *s, bool timed_out)
 {
@@ -499,6 +514,10 @@ static int finish(struct runner *r, struct slot *s, bool timed_out)
 	if (res->unreached) {
 		free_result(res);
 		return stop_run(r, s);
+	}
+	if (was_one_shot(s, res)) {
+		free_result(res);
+		return begin_unshared(r, s);
 	}
 	r->last = t;
 	if (s->attempt == FRESH && kc_attempt_is_milder(res, s->first))

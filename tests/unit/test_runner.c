@@ -365,6 +365,16 @@ static int tiring_peer(const char *path, unsigned sessions)
 	return 0;
 }
 
+/* Ends with its connection, but not before somebody connects again. */
+static int late_peer(const char *path)
+{
+	int fd = kc_unix_listen(path, NULL);
+
+	peer_serve(peer_accept(fd));
+	peer_accept(fd);
+	return 0;
+}
+
 static void run_spawned(struct run *r, char *mode)
 {
 	run(r, ARGV("conform", "--device", "loopback", "--jobs", "1", "--", peer_exe, "peer", mode,
@@ -491,6 +501,19 @@ static void a_one_shot_process_is_started_for_each(void **state)
 	run_close(&r);
 }
 
+static void one_that_ends_late_is_one_shot_as_well(void **state)
+{
+	struct run r;
+
+	(void)state;
+	put("a.kick", STOPS(MUST, "0"));
+	put("b.kick", STOPS(MUST, "1"));
+	run_spawned(&r, "late");
+	result(&r, 0, "a", KC_PASS);
+	result(&r, 1, "b", KC_FAIL);
+	run_close(&r);
+}
+
 static void what_never_comes_up_ends_the_run(void **state)
 {
 	struct run r;
@@ -580,10 +603,13 @@ int main(int argc, char **argv)
 		TEST(a_warning_that_is_confirmed_needs_no_fresh_one),
 		TEST(what_fails_on_a_fresh_one_as_well_fails),
 		TEST(a_one_shot_process_is_started_for_each),
+		TEST(one_that_ends_late_is_one_shot_as_well),
 		TEST(what_never_comes_up_ends_the_run),
 		TEST(a_signal_ends_the_run_and_keeps_what_is_done),
 	};
 
+	if (argc == 4 && !strcmp(argv[2], "late"))
+		return late_peer(argv[3]);
 	if (argc == 4 && !strcmp(argv[2], "tire"))
 		return tiring_peer(argv[3], 2);
 	if (argc == 4 && !strcmp(argv[2], "tire-late"))
