@@ -110,8 +110,7 @@ static int fork_child(struct kc_backend *be, int child_end, struct kc_err *err)
 
 static void forget_child(struct forked *f)
 {
-	if (f->sessions)
-		kc_channel_free(f->sessions);
+	kc_channel_free(f->sessions);
 	f->sessions = NULL;
 }
 

@@ -79,6 +79,22 @@ static int peer_run(const char *mode, const char *path)
 		peer_serve(peer_accept(fd));
 }
 
+/* A request with a number, and the number of the answer (reply may be NULL). */
+static inline enum kc_outcome u64_exchange(struct kc_backend *be, uint32_t id, uint64_t v, uint64_t *reply,
+					   struct kc_err *err)
+{
+	struct kc_msg m, r;
+	enum kc_outcome out;
+
+	kc_msg_init(&m, id);
+	m.u64 = v;
+	out = kc_backend_exchange(be, &m, &r, err);
+	if (reply)
+		*reply = r.u64;
+	kc_msg_fini(&r);
+	return out;
+}
+
 /* Does not return if this process is to be the peer. */
 static inline void peer_main(int argc, char **argv)
 {

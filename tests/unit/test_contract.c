@@ -137,16 +137,7 @@ static int teardown(void **state)
 
 static enum kc_outcome u64_request(struct fixture *f, uint32_t id, uint64_t v, uint64_t *reply)
 {
-	struct kc_msg m, r;
-	enum kc_outcome out;
-
-	kc_msg_init(&m, id);
-	m.u64 = v;
-	out = kc_backend_exchange(f->be, &m, &r, &f->err);
-	if (reply)
-		*reply = r.u64;
-	kc_msg_fini(&r);
-	return out;
+	return u64_exchange(f->be, id, v, reply, &f->err);
 }
 
 static enum kc_outcome ring_request(struct fixture *f, uint32_t id, uint32_t index, uint32_t num,
