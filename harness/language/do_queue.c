@@ -378,6 +378,11 @@ static bool is_of_a_queue(enum kc_num_base base)
 	return base == KC_NUM_USED_IDX || base == KC_NUM_AVAIL_IDX || base == KC_NUM_MAX;
 }
 
+static int64_t region_end(const struct kc_region *r)
+{
+	return (int64_t)(r->gpa + r->size);
+}
+
 int64_t kc_world_num(struct kc_world *w, const struct kc_num *n, unsigned qi)
 {
 	const struct kc_split *vq;
@@ -397,6 +402,12 @@ int64_t kc_world_num(struct kc_world *w, const struct kc_num *n, unsigned qi)
 		return kc_world_matrix(w)->n + n->plus;
 	case KC_NUM_QUEUE_NUM:
 		return (int64_t)w->vmm.queues_max + n->plus;
+	case KC_NUM_LOW_END:
+		return region_end(&w->mem.regions[0]) + n->plus;
+	case KC_NUM_BORDER:
+		return region_end(&w->mem.regions[w->mem.nregions - 2]) + n->plus;
+	case KC_NUM_MEMORY_END:
+		return region_end(&w->mem.regions[w->mem.nregions - 1]) + n->plus;
 	default:
 		return n->plus;
 	}

@@ -111,6 +111,7 @@ static bool num_base(const char *text, struct kc_num *num)
 	static const struct { const char *name; enum kc_num_base base; } names[] = {
 		{ "used_idx", KC_NUM_USED_IDX }, { "avail_idx", KC_NUM_AVAIL_IDX }, { "max", KC_NUM_MAX },
 		{ "queue_num", KC_NUM_QUEUE_NUM }, { "combinations", KC_NUM_COMBINATIONS },
+		{ "low_end", KC_NUM_LOW_END }, { "border", KC_NUM_BORDER }, { "memory_end", KC_NUM_MEMORY_END },
 	};
 
 	*num = (struct kc_num){ 0 };

@@ -22,7 +22,7 @@
 
 /* A number as scripts write it: a base and a constant. */
 enum kc_num_base { KC_NUM_CONST, KC_NUM_USED_IDX, KC_NUM_AVAIL_IDX, KC_NUM_MAX, KC_NUM_QUEUE_NUM,
-		   KC_NUM_COMBINATIONS };
+		   KC_NUM_COMBINATIONS, KC_NUM_LOW_END, KC_NUM_BORDER, KC_NUM_MEMORY_END };
 struct kc_num {
 	enum kc_num_base base;
 	int64_t plus;
@@ -126,8 +126,8 @@ bool kc_script_needs(const struct kc_script *s, const char *word);
 bool kc_script_has_layout(const struct kc_script *s, const char *layout);
 
 /* A number at tokens[*i] (advances *i): "12", "0x10", "used_idx", "avail_idx", "max", "queue_num",
- * "combinations", each
- * with an optional "+ N" or "- N". -EINVAL if there is none. */
+ * "combinations", "low_end", "border", "memory_end", each with an optional "+ N" or "- N". -EINVAL if there
+ * is none. */
 int kc_num_parse(const struct kc_token *tokens, unsigned n, unsigned *i, struct kc_num *num);
 
 /* Names scripts use for virtio features: "event_idx" -> 29; -1 if unknown. A name of a device type's own

@@ -71,6 +71,11 @@ static void is_desc(const struct kc_desc *d, uint64_t addr, uint32_t len, uint16
 	assert_int_equal(d->next, next);
 }
 
+static uint64_t end_of(unsigned region)
+{
+	return kc_mem_default_layout[region].gpa + kc_mem_default_layout[region].size;
+}
+
 static void test_descriptors(void **state)
 {
 	(void)state;
@@ -87,6 +92,10 @@ static void test_descriptors(void **state)
 	is_desc(&desc[0], config.desc, 4, VRING_DESC_F_WRITE, 0);
 	is_desc(&desc[1], config.avail, 4, VRING_DESC_F_WRITE, 0);
 	is_desc(&desc[2], config.used, 4, VRING_DESC_F_NEXT, 1);
+	write_line("desc[0] = in 4 at low_end - 4, desc[1] = in 4 at border, desc[2] = in 4 at memory_end + 1");
+	is_desc(&desc[0], end_of(0) - 4, 4, VRING_DESC_F_WRITE, 0);
+	is_desc(&desc[1], end_of(1), 4, VRING_DESC_F_WRITE, 0);
+	is_desc(&desc[2], end_of(2) + 1, 4, VRING_DESC_F_WRITE, 0);
 }
 
 static void test_tables(void **state)
