@@ -149,7 +149,7 @@ static inline void bench_open(struct bench_queue *q, bool live, uint32_t bytes)
 	q->be = live ? kc_backend_new_forked(&config, &err) : kc_backend_new_inproc(&config, &err);
 	q->sched = kc_sched_new(live ? KC_MODE_LIVE : KC_MODE_SIM, 1);
 	if (!q->be || !q->sched ||
-	    kc_mem_init(&q->mem, kc_mem_default_layout, kc_mem_default_regions, &err) ||
+	    kc_mem_init(&q->mem, kc_mem_default_layout, KC_MEM_LAYOUT_ROWS, &err) ||
 	    kc_vmm_init(&q->vmm, &q->mem, q->sched, q->be, NULL))
 		bench_die("setting up", err.msg);
 	bench_check(q, kc_vmm_connect(&q->vmm), "connecting");

@@ -43,13 +43,16 @@
 #define PAGE_END_MAX	(256ull << 10)
 #define ACROSS_MAX	(256ull << 10)
 
-const struct kc_mem_layout_row kc_mem_default_layout[] = {
+const struct kc_mem_layout_row kc_mem_default_layout[KC_MEM_LAYOUT_ROWS] = {
+	{ .gpa = 0,		.size = 256ull << 10, .fd_offset = 0 },
+	{ .gpa = 0x40000000,	.size = 1ull << 20, .fd_offset = 0x3000 },
+	{ .gpa = 0x40100000,	.size = 256ull << 10, .fd_offset = 0 },
+};
+const struct kc_mem_layout_row kc_mem_large_layout[KC_MEM_LAYOUT_ROWS] = {
 	{ .gpa = 0,		.size = 1ull << 20, .fd_offset = 0 },
 	{ .gpa = 0x40000000,	.size = 4ull << 20, .fd_offset = 0x3000 },
 	{ .gpa = 0x40400000,	.size = 1ull << 20, .fd_offset = 0 },
 };
-const unsigned kc_mem_default_regions =
-	sizeof(kc_mem_default_layout) / sizeof(kc_mem_default_layout[0]);
 
 /* Block numbers start at 1; 0 is the end of a list. */
 struct block {
@@ -270,7 +273,7 @@ int kc_mem_prepare(void)
 {
 	int ret = 0;
 
-	for (unsigned i = 0; i < kc_mem_default_regions && !ret; i++)
+	for (unsigned i = 0; i < KC_MEM_LAYOUT_ROWS && !ret; i++)
 		ret = kc_pristine_prepare(kc_mem_default_layout[i].gpa, kc_mem_default_layout[i].size);
 	return ret;
 }

@@ -44,10 +44,11 @@ struct kc_mem_layout_row {
 	uint64_t fd_offset;
 };
 
-/* The layout of most scenarios: low memory, a gap, then two regions that touch (the last two share
- * a border, so that a buffer may cross it). */
-extern const struct kc_mem_layout_row kc_mem_default_layout[];
-extern const unsigned kc_mem_default_regions;
+/* Both are low memory, a gap, then two regions that touch, so that a buffer may cross the border. The default
+ * one is small, since all of it is filled and compared in every test; the large one holds 6 MiB. */
+#define KC_MEM_LAYOUT_ROWS	3
+extern const struct kc_mem_layout_row kc_mem_default_layout[KC_MEM_LAYOUT_ROWS];
+extern const struct kc_mem_layout_row kc_mem_large_layout[KC_MEM_LAYOUT_ROWS];
 
 /* It holds what sim/pristine.h says. */
 int kc_mem_init(struct kc_mem *m, const struct kc_mem_layout_row *rows, unsigned nrows,

@@ -27,7 +27,8 @@ static struct kc_request *make_request(struct kc_world *w, unsigned qi, const st
 	else if (!r && code == -EBADMSG)
 		kc_world_script_error(w, "%s", err.msg);
 	else if (!r)
-		kc_world_stop(w, KC_ERROR, "making a request: %s", err.msg);
+		kc_world_stop(w, KC_ERROR, "making a request: %s%s", err.msg,
+			      code == -ENOMEM && !w->script->large_memory ? " ('memory large' has more)" : "");
 	return r;
 }
 

@@ -222,6 +222,14 @@ static int header_vary(struct parser *p, const struct kc_token *tok, unsigned n)
 	return 0;
 }
 
+static int header_flag(struct parser *p, const struct kc_token *tok, const char *word, bool *flag)
+{
+	if (strcmp(tok[1].text, word))
+		return bad(p, tok[1].col, "'%s' takes '%s', not '%s'", tok[0].text, word, tok[1].text);
+	*flag = true;
+	return 0;
+}
+
 static int header_line(struct parser *p, const char *raw, const struct kc_token *tok, unsigned n)
 {
 	struct kc_script *s = p->s;
@@ -251,16 +259,15 @@ static int header_line(struct parser *p, const char *raw, const struct kc_token 
 		s->device = strdup(tok[1].text);
 		return 0;
 	}
-	if (strcmp(tok[1].text, "manual"))
-		return bad(p, tok[1].col, "'session' takes 'manual', not '%s'", tok[1].text);
-	s->manual = true;
-	return 0;
+	if (!strcmp(key, "memory"))
+		return header_flag(p, tok, "large", &s->large_memory);
+	return header_flag(p, tok, "manual", &s->manual);
 }
 
 static bool is_header(const char *key)
 {
 	static const char *const keys[] = {
-		"title", "clause", "packed", "needs", "without", "vary", "device", "session",
+		"title", "clause", "packed", "needs", "without", "vary", "device", "session", "memory",
 	};
 
 	for (unsigned i = 0; i < sizeof(keys) / sizeof(*keys); i++)

@@ -101,6 +101,7 @@ struct kc_script {
 	struct kc_need without[KC_NEEDS_MAX];	/* features the driver, protocol features the VMM refuses */
 	unsigned nwithout;
 	bool manual;			/* "session manual": the script connects by itself */
+	bool large_memory;		/* "memory large" */
 	struct kc_vary vars[KC_VARS_MAX];
 	unsigned nvars;
 	unsigned nvariants;		/* cross product; 1 without vary */

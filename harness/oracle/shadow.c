@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Theory of operation: a byte of copy, two of marks and an eighth of pins for each byte of guest
- * memory (about 6 MiB). Marking a chain costs as much as filling its buffers, and a comparison goes
+ * memory (1.5 MiB, or 6). Marking a chain costs as much as filling its buffers, and a comparison goes
  * page by page; bytes are looked at only in pages that differ. Pages of the copy that were
  * never written to are shared with all other scenarios (sim/pristine.h).
  */

@@ -506,7 +506,8 @@ static int build(struct kc_world *w)
 		 w->script->variant, *w->script->variant ? "]" : "");
 	w->trace = (struct kc_trace){ .test = w->name, .file = w->cfg.trace_file,
 				      .now = trace_now, .now_ctx = w->sched };
-	if (kc_mem_init(&w->mem, kc_mem_default_layout, kc_mem_default_regions, &err))
+	if (kc_mem_init(&w->mem, w->script->large_memory ? kc_mem_large_layout : kc_mem_default_layout,
+			KC_MEM_LAYOUT_ROWS, &err))
 		return kc_world_stop(w, KC_ERROR, "guest memory: %s", err.msg);
 	kc_economy_init(&w->economy, &w->result->metrics, w->sched);
 	w->oracle = kc_oracle_new(&oc);

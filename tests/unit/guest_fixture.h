@@ -47,7 +47,7 @@ static inline void guest_wrote(void *ctx, uint64_t gpa, const void *buf, size_t 
 static inline void guest_init(struct guest *g)
 {
 	memset(g, 0, sizeof(*g));
-	assert_int_equal(kc_mem_init(&g->mem, kc_mem_default_layout, kc_mem_default_regions, NULL),
+	assert_int_equal(kc_mem_init(&g->mem, kc_mem_large_layout, KC_MEM_LAYOUT_ROWS, NULL),
 			 0);
 	for (unsigned i = 0; i < g->mem.nregions; i++) {
 		g->copy[i] = malloc(g->mem.regions[i].size);

@@ -52,6 +52,8 @@ static void test_a_request_needs_a_queue_a_device_and_room(void **state)
 	errs(&p, "without indirect\n" QUEUE "driver fill indirect\n",
 	     "5:8: an indirect request means nothing without indirect");
 	errs(&p, QUEUE "vmm disconnect\ndriver request\n", "5:8: there is no queue 0");
+	trouble(&p, QUEUE "driver 4 requests data 262144\n", "('memory large' has more)");
+	passes(&p, "memory large\n" QUEUE "driver 4 requests data 262144\n");
 }
 
 static void test_fill_goes_up_to_the_last_descriptor(void **state)

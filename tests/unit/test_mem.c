@@ -24,7 +24,7 @@ static int set_up(void **state)
 	struct kc_mem *m = calloc(1, sizeof(*m));
 
 	*state = m;
-	return kc_mem_init(m, kc_mem_default_layout, kc_mem_default_regions, NULL);
+	return kc_mem_init(m, kc_mem_large_layout, KC_MEM_LAYOUT_ROWS, NULL);
 }
 
 static int tear_down(void **state)

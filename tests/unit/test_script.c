@@ -244,6 +244,7 @@ static const struct { const char *text, *place, *said; } errors[] = {
 	{ HEAD "device\n" QUEUE, "3:1", "one word" },
 	{ HEAD "device a b\n" QUEUE, "3:1", "one word" },
 	{ HEAD "session automatic\n" QUEUE, "3:9", "'manual', not 'automatic'" },
+	{ HEAD "memory small\n" QUEUE, "3:8", "'large', not 'small'" },
 	{ HEAD "needs " NAMED16 " b\n" QUEUE, "3:39", "more than 16" },
 	{ HEAD "vary size\n" QUEUE, "3:6", "NAME = VALUE" },
 	{ HEAD "vary size 4 8\n" QUEUE, "3:6", "NAME = VALUE" },

@@ -225,7 +225,7 @@ static void build(struct machine *m, enum kc_mode mode)
 	m->fake.pf = KC_BIT(KC_PF_COUNT) - 1;
 	m->fake.queues = 4;
 	m->fake.config_size = ~0u;
-	assert_int_equal(kc_mem_init(&m->mem, kc_mem_default_layout, kc_mem_default_regions, &err),
+	assert_int_equal(kc_mem_init(&m->mem, kc_mem_default_layout, KC_MEM_LAYOUT_ROWS, &err),
 			 0);
 	m->sched = kc_sched_new(mode, 1);
 	assert_non_null(m->sched);

@@ -69,10 +69,10 @@ static void a_tap_that_is_not_there_is_an_error(void **state)
 	assert_int_equal(result.nviolations, 0);
 }
 
+/* Once a frame has come back: the far end stands there by then, and has seen the MTU that it wants. */
 static void shrink(struct play *p, struct kc_world *w)
 {
-	(void)w;
-	if (!p->steps++)
+	if (w->trace.step > 11 && !p->steps++)
 		kc_netif_set_mtu("kt0", 500, NULL);
 }
 
@@ -84,7 +84,7 @@ static void a_frame_that_does_not_fit_is_an_error(void **state)
 	NETNS_NEEDED();
 	p.cfg.timeout_ns = 20 * PLAY_MS;
 	p.on_step = shrink;
-	play_at(&p, "kt0", HEAD QUEUES "driver 0 request, kick\ndriver 1 request data 1000, kick\n"
+	play_at(&p, "kt0", ONE "driver 0 request, kick\ndriver 1 request data 1000, kick\n"
 		"expect queue 0 1 used\n");
 	expect_verdict(KC_ERROR, "a frame of 1000 bytes did not fit into kt0");
 	assert_int_equal(result.nviolations, 0);
