@@ -16,6 +16,13 @@ WARN     := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wvla
 KC_FLAGS := -std=gnu11 -D_GNU_SOURCE -Iinclude -I. -MMD -MP $(WARN)
 LIBS     := -ljansson -lpthread
 
+# Hundreds of test programs are linked, so a fast linker if there is one. `make LINKER=` takes the
+# compiler's own.
+ifndef LINKER
+LINKER   := $(shell for l in gold lld mold; do echo 'int main(void) { return 0; }' | \
+	$(CC) -fuse-ld=$$l -xc - -o /dev/null 2>/dev/null && echo -fuse-ld=$$l && break; done)
+endif
+
 # Coroutines: Boost.Context when the linker finds it, else ucontext. CORO=ucontext forces the latter.
 CORO     ?= $(shell echo 'void *make_fcontext(void *, unsigned long, void (*)(void)); \
 	int main(void) { return !make_fcontext(0, 0, 0); }' | \
@@ -37,7 +44,7 @@ all: $(BUILD)/kickcall
 
 $(BUILD)/kickcall: $(BUILD)/harness/main.o $(LIB)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LINKER) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(LIB): $(LIB_OBJ)
 	$(call say,AR,$@)
@@ -58,11 +65,11 @@ $(BUILD)/coverage/clauses_data.o: $(BUILD)/coverage/clauses_data.c
 # A unit test runs for less time than it takes to optimize.
 $(BUILD)/tests/%: tests/unit/%.c $(LIB)
 	$(call say,TEST,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -O0 -U_FORTIFY_SOURCE $(KC_FLAGS) $(LDFLAGS) -o $@ $< $(LIB) $(LIBS) -lcmocka
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -O0 -U_FORTIFY_SOURCE $(KC_FLAGS) $(LINKER) $(LDFLAGS) -o $@ $< $(LIB) $(LIBS) -lcmocka
 
 $(BUILD)/bench/%: bench/%.c $(LIB)
 	$(call say,BENCH,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(KC_FLAGS) $(LDFLAGS) -o $@ $< $(LIB) $(LIBS)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(KC_FLAGS) $(LINKER) $(LDFLAGS) -o $@ $< $(LIB) $(LIBS)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 

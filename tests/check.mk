@@ -92,7 +92,7 @@ e2e-long: $(KICKCALL) $(BUILD)/tests/ref_server
 
 $(BUILD)/tests/ref_server: tests/e2e/ref_server.c $(LIB)
 	$(call say,TEST,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(KC_FLAGS) $(LDFLAGS) -o $@ $< $(LIB) $(LIBS)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(KC_FLAGS) $(LINKER) $(LDFLAGS) -o $@ $< $(LIB) $(LIBS)
 
 # Not a test of kickcall: what a user of the suite sees. Fails if the reference fails, or if the peer
 # fails anything that profiles/qemu-storage-daemon.known does not list.
