@@ -10,6 +10,7 @@
  * Each piece is an allocation of its own, between guard bytes: a device that writes past the end of
  * a descriptor hits a canary, never the next piece.
  */
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,18 +98,21 @@ void kc_stream_join(struct kc_stream *s)
 	memset(s->cut, 0, s->len);
 }
 
-static uint32_t cuts_between(const struct kc_stream *s, uint32_t after, uint32_t before)
+/* The first cut behind `after`, or the stream's end. */
+static uint32_t next_cut(const struct kc_stream *s, uint32_t after)
 {
-	uint32_t n = 0;
+	const uint8_t *from = s->cut + after + 1, *cut = memchr(from, 1, s->len - after - 1);
 
-	for (uint32_t i = after + 1; i < before; i++)
-		n += s->cut[i];
-	return n;
+	return cut ? (uint32_t)(cut - s->cut) : s->len;
 }
 
 static uint32_t stream_pieces(const struct kc_stream *s)
 {
-	return s->len ? 1 + cuts_between(s, 0, s->len) : 0;
+	uint32_t n = 0;
+
+	for (uint32_t at = 0; at < s->len; at = next_cut(s, at))
+		n++;
+	return n;
 }
 
 uint32_t kc_plan_descriptors(const struct kc_plan *p)
@@ -143,34 +147,33 @@ uint32_t kc_range_cut_more(const struct kc_data_range *r, uint32_t n)
 
 void kc_range_cut_long(const struct kc_data_range *r, uint32_t max)
 {
-	uint32_t len = 0;
+	uint32_t range_end = r->first + r->len;
 
-	for (uint32_t i = 0; r->s && max && i < r->len; i++, len++) {
-		uint32_t pos = r->first + i;
-
-		if (len == max)
-			kc_stream_cut(r->s, pos);
-		if (r->s->cut[pos])
-			len = 0;
+	if (!r->s || !max)
+		return;
+	for (uint32_t at = r->first, end; at < range_end; at = end) {
+		end = next_cut(r->s, at);
+		if (end > range_end)
+			end = range_end;
+		if (end - at > max)
+			kc_stream_cut(r->s, end = at + max);
 	}
 }
 
 uint32_t kc_range_pieces(const struct kc_data_range *r, uint32_t *longest)
 {
-	uint32_t begin = 0, n = 0;
+	uint32_t n = 0;
 
 	*longest = 0;
 	if (!r->s || !r->len)
 		return 0;
-	for (uint32_t i = 1; i <= r->s->len; i++) {
-		if (i < r->s->len && !r->s->cut[i])
+	for (uint32_t begin = 0, end; begin < r->s->len && begin < r->first + r->len; begin = end) {
+		end = next_cut(r->s, begin);
+		if (end <= r->first)
 			continue;
-		if (i > r->first && begin < r->first + r->len) {
-			n++;
-			if (i - begin > *longest)
-				*longest = i - begin;
-		}
-		begin = i;
+		n++;
+		if (end - begin > *longest)
+			*longest = end - begin;
 	}
 	return n;
 }
@@ -200,17 +203,17 @@ int kc_plan_cut_explicit(struct kc_plan *p, const struct kc_shape *shape, struct
 void kc_port_fill(const struct kc_port *p, enum kc_fill what, uint64_t serial, uint8_t *buf,
 		  uint32_t len)
 {
-	uint8_t flip = what == KC_FILL_POISON && p->env.poison_flip ? 0xff : 0;
+	uint64_t flip = what == KC_FILL_POISON && p->env.poison_flip ? UINT64_MAX : 0;
 	struct kc_rng rng;
-	uint64_t word = 0;
 
 	/* Two steps, so that neighbouring serials do not give shifted copies of one sequence. */
 	kc_rng_seed(&rng, p->env.seed ^ serial);
 	kc_rng_seed(&rng, kc_rng_next(&rng) + what);
 	kc_rng_seed(&rng, kc_rng_next(&rng));
-	for (uint32_t i = 0; i < len; i++) {
-		word = i % 8 ? word >> 8 : kc_rng_next(&rng);
-		buf[i] = (uint8_t)word ^ flip;
+	for (uint32_t i = 0; i < len; i += 8) {
+		uint64_t word = htole64(kc_rng_next(&rng) ^ flip);
+
+		memcpy(buf + i, &word, len - i < 8 ? len - i : 8);
 	}
 }
 
@@ -227,10 +230,9 @@ void kc_poison_unlike(uint8_t *poison, const uint8_t *expected, uint32_t len)
 /* The pieces of one stream as segments without an address. */
 static void list_pieces(const struct kc_stream *s, bool write, struct kc_request *r)
 {
-	for (uint32_t i = 0; i < s->len; i++) {
-		if (!i || s->cut[i])
-			r->segs[r->nsegs++] = (struct kc_seg){ .write = write };
-		r->segs[r->nsegs - 1].len++;
+	for (uint32_t at = 0, end; at < s->len; at = end) {
+		end = next_cut(s, at);
+		r->segs[r->nsegs++] = (struct kc_seg){ .write = write, .len = end - at };
 	}
 }
 

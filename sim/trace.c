@@ -86,6 +86,15 @@ static void put_line(const struct kc_trace *t, const struct kc_trace_event *e, c
 	fputs("}\n", f);
 }
 
+/* What does not fit is cut off. */
+static void keep(char *to, size_t room, const char *from)
+{
+	size_t n = strnlen(from, room - 1);
+
+	memcpy(to, from, n);
+	to[n] = 0;
+}
+
 static void record(struct kc_trace *t, enum kc_actor actor, const char *op, uint64_t value,
 		   const char *text, const char *place, va_list ap)
 {
@@ -95,9 +104,9 @@ static void record(struct kc_trace *t, enum kc_actor actor, const char *op, uint
 	e->step = t->step;
 	e->actor = actor;
 	e->value = value;
-	snprintf(e->op, sizeof(e->op), "%s", op);
+	keep(e->op, sizeof(e->op), op);
 	vsnprintf(e->place, sizeof(e->place), place, ap);
-	snprintf(e->text, sizeof(e->text), "%s", text ? text : "");
+	keep(e->text, sizeof(e->text), text ? text : "");
 	if (t->file)
 		put_line(t, e, text);
 }

@@ -208,7 +208,7 @@ static void poll_err(struct kc_vmm_queue *q)
 void kc_vmm_poll(struct kc_vmm *v)
 {
 	kc_kvm_poll(v->kvm);
-	for (unsigned qi = 0; qi < KC_QUEUES_MAX; qi++)
+	for (unsigned qi = 0; qi < v->nq; qi++)
 		poll_err(&v->q[qi]);
 }
 
@@ -219,7 +219,7 @@ unsigned kc_vmm_pollfds(void *ctx, int *fds, unsigned cap)
 
 	if (n < cap && v->be->connected && v->be->ops->pollfd)
 		fds[n++] = v->be->ops->pollfd(v->be);
-	for (unsigned qi = 0; qi < KC_QUEUES_MAX && n < cap; qi++)
+	for (unsigned qi = 0; qi < v->nq && n < cap; qi++)
 		if (v->q[qi].err)
 			fds[n++] = kc_evfd_fd(v->q[qi].err);
 	return n;
@@ -241,6 +241,8 @@ static enum kc_outcome make_evfds(struct kc_vmm *v, unsigned qi, const struct kc
 	struct kc_vmm_queue *q = &v->q[qi];
 	int ret = 0;
 
+	if (qi >= v->nq)
+		v->nq = qi + 1;
 	q->err = new_evfd(v);
 	q->kick = c->no_kick_fd ? NULL : new_evfd(v);
 	q->call = c->no_call ? NULL : new_evfd(v);

@@ -204,6 +204,8 @@ static int make_queue(struct kc_world *w, unsigned qi, const struct kc_ring_ops 
 		.no_kick_fd = opt[OPT_NO_KICK_FD], .leave_disabled = opt[OPT_DISABLED],
 	};
 	q->made = true;
+	if (qi >= w->nq)
+		w->nq = qi + 1;
 	q->seen_used_idx = (uint16_t)ring.from;
 	kc_oracle_view(w->oracle, qi, &q->mark);	/* of a queue that has not started: as it was */
 	return 0;

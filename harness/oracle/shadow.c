@@ -13,6 +13,21 @@
 #include <sim/pristine.h>
 
 #define PAGE	4096u
+#define ONES	0x0101010101010101ull
+
+/* Eight bytes at once, where most look alike; those that do not are looked at one by one. */
+static uint64_t word_at(const uint8_t *p)
+{
+	uint64_t w;
+
+	memcpy(&w, p, sizeof(w));
+	return w;
+}
+
+static bool has_zero_byte(uint64_t w)
+{
+	return (w - ONES) & ~w & ONES << 7;
+}
 
 /* From the kernel, which gives a page when it is first needed; calloc(3) may take used memory and clear all of
  * it. NULL: no memory. */
@@ -119,6 +134,12 @@ bool kc_shadow_read(const struct kc_shadow *s, uint64_t gpa, void *buf, size_t l
 	uint64_t found = 0;
 	struct part p;
 
+	for (const struct kc_shadow_region *r = s->r; r < s->r + s->n; r++) {
+		if (gpa - r->gpa >= r->size || len > r->size - (gpa - r->gpa))
+			continue;
+		memcpy(buf, r->copy + (gpa - r->gpa), len);	/* as nearly always */
+		return true;
+	}
 	memset(buf, 0, len);
 	FOR_EACH_PART(s, r, gpa, len, p) {
 		memcpy((uint8_t *)buf + p.from, r->copy + p.off, p.len);
@@ -155,16 +176,50 @@ void kc_shadow_sync(struct kc_shadow *s, uint64_t gpa, uint64_t len)
 	}
 }
 
+static uint64_t untouched_in(const struct kc_shadow_region *r, uint64_t i, uint64_t end, uint64_t *first)
+{
+	uint64_t n = 0;
+
+	while (i < end) {
+		if (end - i >= 8 && !has_zero_byte(word_at(r->host + i) ^ word_at(r->copy + i))) {
+			i += 8;
+			continue;
+		}
+		if (r->fresh[i] && r->host[i] == r->copy[i] && n++ == 0 && first)
+			*first = r->gpa + i;
+		i++;
+	}
+	return n;
+}
+
 uint64_t kc_shadow_untouched(const struct kc_shadow *s, uint64_t gpa, uint64_t len, uint64_t *first)
 {
 	uint64_t n = 0;
 	struct part p;
 
 	FOR_EACH_PART(s, r, gpa, len, p)
-		for (uint64_t i = p.off; i < p.off + p.len; i++)
-			if (r->fresh[i] && r->host[i] == r->copy[i] && n++ == 0)
-				*first = r->gpa + i;
+		n += untouched_in(r, p.off, p.off + p.len, n ? NULL : first);
 	return n;
+}
+
+/* Up or down by one, but what has reached its limit stays there. */
+static void permit_in(uint8_t *permit, uint64_t len, bool on)
+{
+	while (len) {
+		uint64_t marks = len >= 8 ? word_at(permit) : 0;
+
+		if (len >= 8 && !has_zero_byte(~marks) && (on || !has_zero_byte(marks))) {
+			marks = on ? marks + ONES : marks - ONES;
+			memcpy(permit, &marks, 8);
+			permit += 8;
+			len -= 8;
+			continue;
+		}
+		if (*permit != UINT8_MAX)
+			*permit += on ? 1 : -1;
+		permit++;
+		len--;
+	}
 }
 
 void kc_shadow_permit(struct kc_shadow *s, uint64_t gpa, uint64_t len, bool on)
@@ -172,9 +227,7 @@ void kc_shadow_permit(struct kc_shadow *s, uint64_t gpa, uint64_t len, bool on)
 	struct part p;
 
 	FOR_EACH_PART(s, r, gpa, len, p)
-		for (uint64_t i = p.off; i < p.off + p.len; i++)
-			if (r->permit[i] != UINT8_MAX)
-				r->permit[i] += on ? 1 : -1;
+		permit_in(r->permit + p.off, p.len, on);
 }
 
 bool kc_shadow_permitted(const struct kc_shadow *s, uint64_t gpa)
@@ -257,6 +310,12 @@ static bool is_wrong(const struct comparison *c, const struct kc_shadow_region *
 	return r->host[i] != r->copy[i] && !r->permit[i] && !is_own(c->s, r->gpa + i);
 }
 
+/* The device may have written all of it, or has written nothing. */
+static bool is_right_word(const struct kc_shadow_region *r, uint64_t i)
+{
+	return !has_zero_byte(word_at(r->permit + i)) || word_at(r->host + i) == word_at(r->copy + i);
+}
+
 /* Runs go on from page to page, up to `end`; *i is left behind the run. */
 static void tell_run(const struct comparison *c, struct kc_shadow_region *r, uint64_t *i,
 		     uint64_t end)
@@ -278,13 +337,8 @@ static bool is_same_page(const struct kc_shadow_region *r, uint64_t i)
 {
 	uint64_t differs = 0;
 
-	for (unsigned at = 0; at < PAGE; at += 8) {
-		uint64_t host, copy;
-
-		memcpy(&host, r->host + i + at, 8);
-		memcpy(&copy, r->copy + i + at, 8);
-		differs |= host ^ copy;
-	}
+	for (unsigned at = 0; at < PAGE; at += 8)
+		differs |= word_at(r->host + i + at) ^ word_at(r->copy + i + at);
 	return !differs;
 }
 
@@ -300,7 +354,9 @@ static void compare_part(const struct comparison *c, struct kc_shadow_region *r,
 			continue;
 		}
 		while (i < end)
-			if (is_wrong(c, r, i))
+			if (end - i >= 8 && is_right_word(r, i))
+				i += 8;
+			else if (is_wrong(c, r, i))
 				tell_run(c, r, &i, to);
 			else
 				i++;

@@ -38,7 +38,7 @@ void kc_world_observe(void *ctx)
 
 	kc_oracle_observe(w->oracle);
 	kc_vmm_poll(&w->vmm);
-	for (unsigned qi = 0; qi < KC_QUEUES_MAX; qi++) {
+	for (unsigned qi = 0; qi < w->nq; qi++) {
 		struct kc_world_queue *q = &w->q[qi];
 
 		if (!q->made)

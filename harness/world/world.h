@@ -93,6 +93,7 @@ struct kc_world {
 	uint8_t config_space[KC_VU_CONFIG_MAX];
 	unsigned config_len;		/* bytes read; 0: none */
 	struct kc_world_queue q[KC_QUEUES_MAX];
+	unsigned nq;			/* q[nq] and those behind it have never been made */
 	unsigned pc;			/* step being run */
 	unsigned repeats[16];		/* rounds left of the open repeats... */
 	unsigned rounds[16];		/* ...and how many there are in all */
