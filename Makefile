@@ -62,10 +62,12 @@ $(BUILD)/coverage/clauses_data.o: $(BUILD)/coverage/clauses_data.c
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CFLAGS) $(KC_FLAGS) -c -o $@ $<
 
-# A unit test runs for less time than it takes to optimize.
+# A unit test runs for less time than it takes to optimize, or to instrument for coverage.
+TEST_CFLAGS ?= $(CFLAGS)
 $(BUILD)/tests/%: tests/unit/%.c $(LIB)
 	$(call say,TEST,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -O0 -U_FORTIFY_SOURCE $(KC_FLAGS) $(LINKER) $(LDFLAGS) -o $@ $< $(LIB) $(LIBS) -lcmocka
+	$(Q)mkdir -p $(@D) && $(CC) $(TEST_CFLAGS) -O0 -U_FORTIFY_SOURCE $(KC_FLAGS) -MT $@ -c -o $@.o $<
+	$(Q)$(CC) $(CFLAGS) $(LINKER) $(LDFLAGS) -o $@ $@.o $(LIB) $(LIBS) -lcmocka
 
 $(BUILD)/bench/%: bench/%.c $(LIB)
 	$(call say,BENCH,$@)
@@ -87,6 +89,7 @@ help:
 	@echo 'make deps         install what is missing (root), or print the line that would'
 	@echo 'make conform      the blk suite: reference back-end, then qemu-storage-daemon'
 	@echo 'make check        all tests: what continuous integration runs'
+	@echo 'make check-long   what check has no time for; continuous integration runs it too'
 	@echo 'make bench        measure; writes $(BUILD)/bench.json'
 	@echo 'make unit | scenarios | e2e | check-valgrind | check-sanitizers | check-mutants | coverage'
 	@echo '                  the parts of check, one at a time'
