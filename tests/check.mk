@@ -38,13 +38,16 @@ unit: $(UNITS)
 
 # The suite against the reference back-end: in the simulator, and live in a process of its own. All of it
 # on blk, and a few of the rings' on the other devices, whose own check-valgrind has. `make scenarios RINGS=`
-# has everything on all devices: it takes half an hour.
+# has everything on all devices (six minutes).
 DEVICES := blk loopback net rng scsi fs console vsock balloon
 RINGS   := rings/basic
 
+# Those with `needs long`, which no selection has: by their names.
+LONG    := $(shell grep -lr '^needs.*\blong\b' scenarios)
+
 .PHONY: scenarios scenarios-sim scenarios-live
 scenarios: scenarios-sim scenarios-live
-	$(KICKCALL) run --timeout-scale 10 scenarios/exhaustion/a-million-requests-through-a-ring-of-4.kick
+	$(KICKCALL) run --timeout-scale 10 $(LONG)
 
 scenarios-sim scenarios-live: scenarios-%: $(KICKCALL)
 	$(KICKCALL) conform --device blk --mode $*
@@ -68,10 +71,12 @@ check-valgrind: $(KICKCALL)
 
 # Units, and every scenario. What was reached is counted meanwhile, for coverage.
 .PHONY: check-sanitizers
+SAN_MAKE = @$(MAKE) --no-print-directory BUILD=build/san CFLAGS='-O1 -g --coverage $(SAN)' \
+	TEST_CFLAGS='-g -fsanitize=address -fno-omit-frame-pointer'
 check-sanitizers:
-	@$(MAKE) --no-print-directory BUILD=build/san CFLAGS='-O1 -g --coverage $(SAN)' all units-built
+	$(SAN_MAKE) all units-built
 	@find build/san -name '*.gcda' -delete
-	@$(MAKE) --no-print-directory BUILD=build/san CFLAGS='-O1 -g --coverage $(SAN)' unit
+	$(SAN_MAKE) unit
 	$(call every-scenario,build/san/kickcall)
 
 .PHONY: check-mutants
@@ -93,6 +98,27 @@ e2e-long: $(KICKCALL) $(BUILD)/tests/ref_server
 $(BUILD)/tests/ref_server: tests/e2e/ref_server.c $(LIB)
 	$(call say,TEST,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(KC_FLAGS) $(LINKER) $(LDFLAGS) -o $@ $< $(LIB) $(LIBS)
+
+# What check has no time for: every scenario on every device, and the long ones under valgrind and the
+# sanitizers, in the simulator and live. Continuous integration runs it after check.
+.PHONY: check-long long-parts long-valgrind long-sanitizers long-scenarios
+check-long: need-all
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@$(MAKE) --no-print-directory -j$(JOBS) -Otarget long-parts
+	@echo 'make check-long: everything passed'
+long-parts: long-valgrind long-sanitizers long-scenarios
+
+# $(call long,COMMAND): two at a time are its two layouts.
+long = @set -e; for mode in sim live; do \
+		$(1) run --device loopback --mode $$mode --jobs 2 --timeout-scale 30 $(LONG); \
+	done
+long-valgrind: $(KICKCALL)
+	$(call long,$(VALGRIND) $(KICKCALL))
+long-sanitizers:
+	$(SAN_MAKE) all
+	$(call long,build/san/kickcall)
+long-scenarios:
+	@$(MAKE) --no-print-directory scenarios RINGS=
 
 # Not a test of kickcall: what a user of the suite sees. Fails if the reference fails, or if the peer
 # fails anything that profiles/qemu-storage-daemon.known does not list.

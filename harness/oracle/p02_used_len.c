@@ -11,8 +11,9 @@
  *
  * A packed ring's used descriptor says also whether anything was written (VQ-PACKED-WRITE-01). It was not
  * to say so of a buffer that cannot be written to, nor deny it where bytes have changed that nothing else
- * in flight lets the device write. In order, a descriptor speaks for the last list of a batch, or for all
- * of it: the former is not judged then.
+ * in flight lets the device write. (QEMU's own devices never set the flag, and drivers do without it. It is
+ * a fail all the same: where WRITE is clear the length is reserved, 2.8.4.) In order, a descriptor speaks
+ * for the last list of a batch, or for all of it: the former is not judged then.
  */
 #include <inttypes.h>
 #include <harness/oracle/watch.h>
