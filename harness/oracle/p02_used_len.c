@@ -6,8 +6,9 @@
  *
  * A byte that still holds what kickcall put there may have been rewritten with the same value, so
  * an untouched byte is a suspicion only: it is counted, and the first one described. The harness
- * confirms it by a second run with the complementary poison. More than len may have been written
- * (DEV-03).
+ * confirms it by a second run with the complementary poison, in which the very same chain must be suspect:
+ * heads and buffers come back, and in a long run some byte of some chain looks unwritten by chance. More
+ * than len may have been written (DEV-03).
  *
  * A packed ring's used descriptor says also whether anything was written (VQ-PACKED-WRITE-01). It was not
  * to say so of a buffer that cannot be written to, nor deny it where bytes have changed that nothing else
@@ -34,8 +35,9 @@ static void suspect(struct kc_oracle *o, const struct kc_watch_queue *q,
 					 q->layout);
 	snprintf(o->trust.first, sizeof(o->trust.first),
 		 "queue %u: %s %u was used %s, expected the first %u writable bytes to be written, and "
-		 "%" PRIu64 " of them, the first at gpa 0x%" PRIx64 ", hold what they held before",
-		 q->qi, q->layout->id_name, u->chain->head, how, u->len, n, first);
+		 "%" PRIu64 " of them, the first at gpa 0x%" PRIx64 ", hold what they held before (of the "
+		 "queue's chains it is number %" PRIu64 ")",
+		 q->qi, q->layout->id_name, u->chain->head, how, u->len, n, first, u->chain->serial);
 }
 
 static void look_for_untouched(struct kc_oracle *o, const struct kc_watch_queue *q,

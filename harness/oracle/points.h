@@ -87,7 +87,7 @@ struct kc_lost {
 struct kc_trust {
 	uint64_t suspicions;	/* bytes inside used.len that look untouched */
 	const char *clause;	/* of the first */
-	char first[256];
+	char first[320];
 };
 
 /* 5 indices, per queue */

@@ -263,11 +263,15 @@ static void bytes_that_look_untouched(void **state)
 	struct bench_queue *q = start(b, 0, 8, 0, 0);
 
 	drv_request(b, q, 0);
+	dev_fill(b, BUF(1), 0x77, 31);
+	dev_use(b, q, 0, 31);
+	drv_request(b, q, 0);
 	dev_fill(b, BUF(1), 0x77, 30);
 	dev_use(b, q, 0, 31);
 	none(b);
 	suspected(b, 1, "VQ-SPLIT-USED-DEV-02", "head 0 was used with len 31, expected the first 31 writable "
-		  "bytes to be written, and 1 of them, the first at gpa 0x4041e, hold");	/* BUF(1) + 30 */
+		  "bytes to be written, and 1 of them, the first at gpa 0x4041e, hold "	/* BUF(1) + 30 */
+		  "what they held before (of the queue's chains it is number 2)");
 }
 
 /* A buffer that kickcall did not poison says nothing when it stays the same. */
