@@ -304,7 +304,8 @@ KC_VERB(hello)
 	if (kc_world_wait(w, one_is_used, &w->q[rx].ring, "", "a frame that says hello"))
 		return -1;
 	kc_world_reap(w, (unsigned)rx);
-	kc_world_checkpoint(w);
+	kc_world_checkpoint(w, s->qi);
+	kc_world_checkpoint(w, (unsigned)rx);
 	return w->over ? -1 : 0;
 }
 
@@ -314,7 +315,7 @@ KC_VERB(wait_used)
 
 	if (!q || kc_world_wait_used(w, s->qi, q->outstanding))
 		return -1;
-	kc_world_checkpoint(w);
+	kc_world_checkpoint(w, s->qi);
 	return 0;
 }
 
@@ -324,7 +325,7 @@ KC_VERB(wait_n_used)
 
 	if (!kc_world_queue(w, s->qi) || kc_world_wait_used(w, s->qi, (unsigned)n))
 		return -1;
-	kc_world_checkpoint(w);
+	kc_world_checkpoint(w, s->qi);
 	return 0;
 }
 
@@ -340,7 +341,7 @@ KC_VERB(wait_urgent)
 	while (kc_economy_urgent_left(&w->economy, s->qi) && q->outstanding)
 		if (kc_world_wait_used(w, s->qi, 1))
 			return -1;
-	kc_world_checkpoint(w);
+	kc_world_checkpoint(w, s->qi);
 	return 0;
 }
 
@@ -379,7 +380,7 @@ KC_VERB(wait_call)
 			return kc_world_stop(w, KC_INCONCLUSIVE, "queue %u: used idx has moved, and no entry "
 					     "can be taken", s->qi);
 	}
-	kc_world_checkpoint(w);
+	kc_world_checkpoint(w, s->qi);
 	return w->over ? -1 : 0;
 }
 

@@ -125,9 +125,9 @@ KC_VERB(expect_nothing_used)
 
 	if (!q)
 		return -1;
-	if (v.used_idx != q->mark.used_idx)
+	if (v.used_idx != q->told_used_idx)
 		kc_world_violate(w, "", "queue %u: expected nothing used, actual used idx went from %u to %u",
-				 s->qi, q->mark.used_idx, v.used_idx);
+				 s->qi, q->told_used_idx, v.used_idx);
 	return 0;
 }
 

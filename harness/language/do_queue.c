@@ -99,6 +99,7 @@ static int start_one(struct kc_world *w, unsigned qi)
 		return -1;
 	tell_oracle(w, qi);
 	kc_oracle_view(w->oracle, qi, &q->mark);	/* its counts begin anew */
+	q->told_used_idx = q->mark.used_idx;
 	q->seen_interrupts = w->vmm.interrupts[qi];
 	if (!q->config.no_first_kick)
 		kc_oracle_kicked(w->oracle, qi);
@@ -208,6 +209,7 @@ static int make_queue(struct kc_world *w, unsigned qi, const struct kc_ring_ops 
 		w->nq = qi + 1;
 	q->seen_used_idx = (uint16_t)ring.from;
 	kc_oracle_view(w->oracle, qi, &q->mark);	/* of a queue that has not started: as it was */
+	q->told_used_idx = q->mark.used_idx;
 	return 0;
 }
 

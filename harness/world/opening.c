@@ -25,7 +25,7 @@ static int play(struct kc_world *w, struct kc_script *s)
 			return -1;
 		if (step.last_of_line && step.verb->subject == KC_SUBJ_EXPECT) {
 			kc_world_unclaimed(w);
-			kc_world_checkpoint(w);
+			kc_world_checkpoint(w, step.qi);
 		}
 	}
 	return w->over ? -1 : 0;

@@ -449,18 +449,17 @@ void kc_world_forget_queue(struct kc_world *w, unsigned qi)
 				      .seen_errors = q->seen_errors };
 }
 
-void kc_world_checkpoint(struct kc_world *w)
+void kc_world_checkpoint(struct kc_world *w, unsigned qi)
 {
-	struct kc_oracle_view v;
-
-	for (unsigned qi = 0; qi < KC_QUEUES_MAX; qi++) {
-		struct kc_world_queue *q = &w->q[qi];
+	for (unsigned i = 0; i < w->nq; i++) {
+		struct kc_world_queue *q = &w->q[i];
 
 		if (!q->made)
 			continue;
-		kc_oracle_view(w->oracle, qi, &v);
-		q->mark = v;
+		kc_oracle_view(w->oracle, i, &q->mark);
 		q->reaped = 0;
+		if (i == qi)
+			q->told_used_idx = q->mark.used_idx;
 	}
 	w->answered_ok = 0;
 }
@@ -611,7 +610,7 @@ static void run_steps(struct kc_world *w)
 			return;
 		if (step->last_of_line && step->verb->subject == KC_SUBJ_EXPECT) {
 			kc_world_unclaimed(w);
-			kc_world_checkpoint(w);
+			kc_world_checkpoint(w, now.qi);
 		}
 	}
 	if (w->pc == s->nsteps)

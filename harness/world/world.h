@@ -69,6 +69,7 @@ struct kc_world_queue {
 	uint64_t reaped;		/* since the last checkpoint */
 	uint64_t last_base;		/* of the last GET_VRING_BASE */
 	struct kc_oracle_view mark;	/* at the checkpoint */
+	uint16_t told_used_idx;		/* when a line last waited for this queue, or looked at it */
 	uint64_t seen_interrupts, seen_errors;	/* already told to the oracle */
 	uint16_t seen_used_idx;		/* already in the trace */
 	uint64_t table_gpa;		/* scratch indirect table of the hostile driver, 0: none */
@@ -224,8 +225,9 @@ int kc_world_judge_loss(struct kc_world *w);
 int kc_world_survives(struct kc_world *w);
 /* GET_FEATURES is answered, or the connection is gone in an acceptable way: 0, else -1. */
 int kc_world_still_answers(struct kc_world *w);
-/* From here on `expect` counts anew. */
-void kc_world_checkpoint(struct kc_world *w);
+/* After a line about queue qi: from here on `expect` counts anew, but `nothing used` only for this queue. (What
+ * another one uses meanwhile is for the next line about that to see.) */
+void kc_world_checkpoint(struct kc_world *w, unsigned qi);
 /* Requests that the device refused and no `expect status` has claimed are violations. */
 void kc_world_unclaimed(struct kc_world *w);
 /* The driver has written used_event or avail.flags: tells the oracle, and what the oracle takes back of
