@@ -29,6 +29,7 @@
 #include <sys/socket.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <linux/ip.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <backend/process.h>
@@ -37,6 +38,7 @@
 
 #define FRAME_MAX	65536u
 #define TAG_BYTES	4u
+#define NET_MASK	0xffffff00u
 #define TYPE_AT		(2u * ETH_ALEN)
 #define ROOM		(4 << 20)	/* of the socket, if the system allows it */
 #define SLICE_NS	(100ll * 1000 * 1000)
@@ -145,11 +147,26 @@ static bool tag_of(struct msghdr *m, uint8_t tag[TAG_BYTES])
 	return false;
 }
 
+static unsigned type_of(const uint8_t *frame)
+{
+	return (unsigned)frame[TYPE_AT] << 8 | frame[TYPE_AT + 1];
+}
+
+static bool is_datagram(const uint8_t *frame, size_t len)
+{
+	struct iphdr ip;
+
+	if (type_of(frame) != ETH_P_IP || len < ETH_HLEN + sizeof(ip))
+		return false;
+	memcpy(&ip, frame + ETH_HLEN, sizeof(ip));
+	return ip.protocol == IPPROTO_UDP && (ntohl(ip.saddr) & NET_MASK) == KC_FAR_END_NET &&
+	       (ntohl(ip.daddr) & NET_MASK) == KC_FAR_END_NET;
+}
+
 static bool is_ours(const struct sockaddr_ll *from, const uint8_t *frame, ssize_t len)
 {
 	return from->sll_pkttype != PACKET_OUTGOING && len >= ETH_HLEN &&
-	       frame[TYPE_AT] == KC_FAR_END_TYPE >> 8 &&
-	       frame[TYPE_AT + 1] == (KC_FAR_END_TYPE & 0xff);
+	       (type_of(frame) == KC_FAR_END_TYPE || is_datagram(frame, (size_t)len));
 }
 
 /* Takes one frame, whole, with its tag. *frame and its length; 0: not one of ours. -1: there is
@@ -182,11 +199,13 @@ static ssize_t take(struct kc_far_end *f, uint8_t **frame)
 }
 
 /* The kernel is told what is behind a tag. Left to itself it takes the bytes behind the type for the
- * tag, and goes by them when a tap of several queues steers. */
+ * tag, and goes by them when a tap of several queues steers. A datagram without a tag is told as one, so
+ * that it steers by the addresses in it, as when it came. */
 static void send_back(struct kc_far_end *f, const uint8_t *frame, size_t len)
 {
 	const struct sockaddr_ll to = {
-		.sll_family = AF_PACKET, .sll_protocol = htons(KC_FAR_END_TYPE),
+		.sll_family = AF_PACKET,
+		.sll_protocol = htons(type_of(frame) == ETH_P_IP ? ETH_P_IP : KC_FAR_END_TYPE),
 		.sll_ifindex = f->index, .sll_halen = ETH_ALEN,
 	};
 

@@ -12,10 +12,12 @@
  * thread of its own does so, whatever the caller is doing. The interface may come, go and come
  * again.
  *
- * Nothing but our own frames is sent back (their Ethernet type is KC_FAR_END_TYPE), and the
- * machine is kept from sending anything else by itself.
+ * Nothing but our own frames is sent back (their Ethernet type is KC_FAR_END_TYPE, or they are
+ * UDP datagrams between two of the addresses that are for documentation), and the machine is kept
+ * from sending anything else by itself.
  */
 #define KC_FAR_END_TYPE	0x88b5		/* for local experiments; behind a VLAN tag, too */
+#define KC_FAR_END_NET	0xc0000200u	/* 192.0.2.0/24 */
 #define KC_FAR_END_MTU	1500		/* what the interface must take at least */
 
 struct kc_far_end;

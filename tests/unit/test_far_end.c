@@ -98,6 +98,48 @@ static void frames_come_back_unchanged(void **state)
 	close(tap);
 }
 
+/* A datagram's headers between these networks, by their last byte but one; nothing else of them matters. */
+static uint32_t lay_ip(uint8_t *p, int vlan, unsigned from, unsigned to, unsigned protocol)
+{
+	uint32_t len = lay(p, ETH_P_IP, vlan, 80);
+	uint8_t *ip = p + 14 + (vlan >= 0 ? 4 : 0);
+
+	ip[0] = 0x45;
+	ip[9] = (uint8_t)protocol;
+	memcpy(ip + 12, (const uint8_t[]){ 192, 0, (uint8_t)from, 1, 192, 0, (uint8_t)to, 2 }, 8);
+	return len;
+}
+
+/* What is not, would come before the frame behind it. */
+static void datagrams_come_back_if_they_are_ours(void **state)
+{
+	static const unsigned others[][3] = {
+		{ 3, 2, IPPROTO_UDP }, { 2, 3, IPPROTO_UDP }, { 2, 2, IPPROTO_TCP },
+	};
+	uint8_t sent[2000];
+	struct kc_far_end *f;
+	uint32_t len;
+	int tap;
+
+	(void)state;
+	NETNS_NEEDED();
+	tap = tap_up("kt0");
+	f = start("kt0");
+	stands(f);
+	comes_back(tap, sent, lay_ip(sent, -1, 2, 2, IPPROTO_UDP));
+	comes_back(tap, sent, lay_ip(sent, 7, 2, 2, IPPROTO_UDP));
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+		len = lay_ip(sent, -1, others[i][0], others[i][1], others[i][2]);
+		assert_int_equal(write(tap, sent, len), len);
+	}
+	lay_ip(sent, -1, 2, 2, IPPROTO_UDP);
+	assert_int_equal(write(tap, sent, 33), 33);	/* not the whole IP header */
+	comes_back(tap, sent, lay(sent, KC_FAR_END_TYPE, -1, 90));
+	assert_int_equal(kc_far_end_fault(f, &err), 0);
+	kc_far_end_stop(f);
+	close(tap);
+}
+
 static void many_come_back_once_and_in_order(void **state)
 {
 	struct kc_far_end *f;
@@ -358,6 +400,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(frames_come_back_unchanged),
+		cmocka_unit_test(datagrams_come_back_if_they_are_ours),
 		cmocka_unit_test(many_come_back_once_and_in_order),
 		cmocka_unit_test(frames_come_back_to_their_queue),
 		cmocka_unit_test(others_do_not_come_back),
