@@ -10,7 +10,8 @@
 
 /*
  * What the files of the network device's port share: port_net.c (queues, and what is sent),
- * port_net_rx.c (what is received), port_net_ctrl.c (the control queue). For these only.
+ * port_net_udp.c (frames with a checksum), port_net_rx.c (what is received), port_net_ctrl.c (the
+ * control queue). For these only.
  */
 #define KC_NET_BIT(n)		(1ull << (n))
 #define KC_NET_QUEUES		64u	/* virtqueues that packets are put together for */
@@ -30,11 +31,29 @@
 				 KC_NET_BIT(VIRTIO_NET_F_GUEST_UFO) | KC_NET_BIT(VIRTIO_NET_F_GUEST_USO4) | \
 				 KC_NET_BIT(VIRTIO_NET_F_GUEST_USO6))
 
+/* The checksum of a frame: as it was sent, and as it may come back. */
+enum kc_net_sum_kind { KC_NET_SUM_NONE, KC_NET_SUM_RIGHT, KC_NET_SUM_WRONG, KC_NET_SUM_OPEN };
+struct kc_net_sum {
+	enum kc_net_sum_kind kind;
+	uint32_t start;			/* of what it covers: the UDP header, in the frame */
+	uint16_t sent, right;
+	uint16_t pseudo;		/* what the field of an open one holds */
+};
+
 /* A frame that was sent: it may come back once. */
 struct kc_net_frame {
 	uint8_t *bytes;
 	uint32_t len;
 	bool received;
+	struct kc_net_sum sum;
+};
+
+/* What GUEST_OFFLOADS_SET has done. A frame that was sent before the last answer, or that comes while
+ * another command is on its way, may be as either state has it. */
+struct kc_net_offloads {
+	unsigned asked, answered;	/* commands */
+	unsigned since;			/* number of the first frame that was sent after the last answer */
+	bool csum_off;			/* GUEST_CSUM was not among those that were to stay */
 };
 
 /* A packet that is being received. */
@@ -52,6 +71,7 @@ struct kc_net {
 	bool has_mac;
 	struct kc_net_frame *sent;	/* by number */
 	unsigned nsent, cap;
+	struct kc_net_offloads offloads;
 	struct kc_net_packet open[KC_NET_QUEUES];
 };
 
@@ -61,6 +81,8 @@ struct kc_net_request {
 	enum kc_net_kind kind;
 	bool sets_mac;			/* a control command that, if it succeeds, gives us this... */
 	uint8_t mac[ETH_ALEN];		/* ...address */
+	bool sets_offloads;		/* the same for these */
+	bool csum_off;
 };
 
 static inline bool kc_net_has(const struct kc_port *p, unsigned bit)
@@ -80,7 +102,17 @@ void kc_net_unicast(uint8_t mac[ETH_ALEN], uint32_t number);
 void kc_net_multicast(uint8_t mac[ETH_ALEN], uint32_t number);
 /* The sent frame that these bytes (no header) are, or claim to be; NULL: somebody else's. */
 struct kc_net_frame *kc_net_find(struct kc_port *p, const uint8_t *bytes, uint32_t len);
-/* Device-writable bytes: none that a frame of ours or a header of zeroes holds in the same place. */
+/* An IPv4 and a UDP header, beginning at ip, where the frame has len bytes left. */
+#define KC_NET_UDP_BYTES	28u
+#define KC_NET_SUM_START	20u	/* of the UDP header behind ip... */
+#define KC_NET_SUM_OFFSET	6u	/* ...and of the checksum in it */
+/* Are they there, and ours? */
+bool kc_net_is_udp(const uint8_t *ip, uint32_t len);
+/* Makes a datagram of it, with a checksum of sum->kind; what is behind the headers is there already. */
+void kc_net_lay_udp(uint8_t *ip, uint32_t len, struct kc_net_sum *sum);
+/* Is that, in the field, the complete checksum? */
+bool kc_net_sum_is_right(const struct kc_net_sum *sum, uint16_t field);
+/* Device-writable bytes: hardly any that a frame of ours or a header of zeroes holds in the same place. */
 void kc_net_poison(const struct kc_port *p, uint64_t serial, uint8_t *buf, uint32_t len);
 /* Cuts into exactly so many descriptors: more where data is. */
 int kc_net_cut_exactly(struct kc_plan *plan, const struct kc_data_range *data,

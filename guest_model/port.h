@@ -106,6 +106,8 @@ struct kc_port_ops {
 					 * scenario says; NULL: payload_clause */
 	struct kc_port *(*open)(const struct kc_port_env *env, struct kc_err *err);
 	void (*close)(struct kc_port *p);
+	/* The device was negotiated with anew, maybe reset before; env is as it is now. Optional. */
+	void (*renegotiated)(struct kc_port *p);
 	/* Which virtqueue is queue n of a scenario that is for any device: one that carries requests
 	 * (net: transmit queues). NULL: n. */
 	unsigned (*virtqueue)(unsigned n);

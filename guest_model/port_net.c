@@ -7,15 +7,16 @@
  * queue a frame behind a virtio_net_hdr, all of it readable; on a receive queue an empty buffer; on the
  * control queue a command.
  *
- * Frames are of Ethernet type 0x88b5, which is for local experiments, and carry a tag that differs from
- * scenario to scenario, a number, and a pattern from the seed. Each is kept, so that what comes back can
- * be held against it (port_net_rx.c). Frames too short for tag and number are known by all their bytes.
+ * Frames are of Ethernet type 0x88b5, which is for local experiments, or UDP datagrams where a checksum
+ * matters (port_net_udp.c), and carry a tag that differs from scenario to scenario, a number, and a
+ * pattern from the seed. Each is kept, so that what comes back can be held against it (port_net_rx.c).
+ * Frames too short for tag and number are known by all their bytes.
  *
  * A device may drop any frame, and need not keep them in order. So a frame that does not come back is
  * no error by itself; a script that waits for one says that it needs a data port that loops.
  *
- * Bytes of frames have the highest bit clear, bytes of poison have it set (or, flipped, are 0x20 to
- * 0x3f), so that hardly any written byte looks unwritten at the first try.
+ * Bytes of frames have the highest bit clear (but for addresses and checksums), bytes of poison have it
+ * set (or, flipped, are 0x20 to 0x3f), so that hardly any written byte looks unwritten at the first try.
  */
 #include <endian.h>
 #include <errno.h>
@@ -161,6 +162,7 @@ struct ask {
 	uint8_t dest[ETH_ALEN];
 	bool has_vlan;
 	uint16_t vlan;
+	bool udp, wrong_sum, open_sum;
 };
 
 #define SETTER(name) static void set_##name(void *into, uint64_t v)
@@ -214,6 +216,30 @@ SETTER(vlan)
 	a->vlan = (uint16_t)v;
 }
 
+SETTER(udp)
+{
+	struct ask *a = into;
+
+	(void)v;
+	a->udp = true;
+}
+
+SETTER(wrong_sum)
+{
+	struct ask *a = into;
+
+	(void)v;
+	a->wrong_sum = true;
+}
+
+SETTER(open_sum)
+{
+	struct ask *a = into;
+
+	(void)v;
+	a->open_sum = true;
+}
+
 static const struct kc_port_word words[] = {
 	{ "flags", UINT8_MAX, set_flags },		/* fields of virtio_net_hdr, as they are */
 	{ "gso-type", UINT8_MAX, set_gso_type },
@@ -227,21 +253,79 @@ static const struct kc_port_word words[] = {
 	{ "to-unicast", UINT16_MAX, set_unicast },
 	{ "to-multicast", UINT16_MAX, set_multicast },
 	{ "vlan", 4095, set_vlan },			/* a tag with this id */
+	{ "udp", 0, set_udp },				/* a datagram, with a right checksum... */
+	{ "wrong-sum", 0, set_wrong_sum },		/* ...or a wrong one */
+	{ "open-sum", 0, set_open_sum },		/* ...or one that the device is to complete */
 	{ NULL, 0, NULL }
 };
 
+/* Bytes of Ethernet's header. */
+static uint32_t headers_of(const struct ask *a)
+{
+	return ETH_HLEN + (a->has_vlan ? VLAN_BYTES : 0);
+}
+
+static int open_the_sum(const struct kc_port *p, struct ask *a, struct kc_err *err)
+{
+	struct virtio_net_hdr *h = &a->header.hdr;
+
+	if (!kc_net_has(p, VIRTIO_NET_F_CSUM))
+		return kc_err_set(err, -EINVAL, "a checksum stays open with CSUM only, which is not "
+				  "negotiated");
+	h->flags |= VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	h->csum_start = htole16((uint16_t)(headers_of(a) + KC_NET_SUM_START));
+	h->csum_offset = htole16(KC_NET_SUM_OFFSET);
+	return 0;
+}
+
+/* What the words say of a checksum must go together: the frame that comes back is held against it. */
+static int settle_sum(const struct kc_port *p, struct ask *a, struct kc_err *err)
+{
+	const struct virtio_net_hdr *h = &a->header.hdr;
+
+	if ((a->wrong_sum || a->open_sum) && !a->udp)
+		return kc_err_set(err, -EBADMSG, "only a frame that is 'udp' has a checksum, wrong or "
+				  "open");
+	if (a->wrong_sum && a->open_sum)
+		return kc_err_set(err, -EBADMSG, "a checksum that is open is not 'wrong-sum'");
+	if (a->udp && h->flags & (VIRTIO_NET_HDR_F_NEEDS_CSUM | VIRTIO_NET_HDR_F_DATA_VALID))
+		return kc_err_set(err, -EBADMSG, "what a 'udp' frame's flags say of its checksum is said "
+				  "by 'open-sum'");
+	if (a->open_sum && (h->csum_start || h->csum_offset))
+		return kc_err_set(err, -EBADMSG, "'open-sum' sets csum-start and csum-offset itself");
+	return a->open_sum ? open_the_sum(p, a, err) : 0;
+}
+
+static struct kc_net_sum sum_of(const struct ask *a)
+{
+	struct kc_net_sum s = { .start = headers_of(a) + KC_NET_SUM_START };
+
+	s.kind = !a->udp ? KC_NET_SUM_NONE : a->wrong_sum ? KC_NET_SUM_WRONG :
+		 a->open_sum ? KC_NET_SUM_OPEN : KC_NET_SUM_RIGHT;
+	return s;
+}
+
 /* --- Frames ----------------------------------------------------------------------------------- */
+
+/* The two bytes of a type; 0 behind the end. */
+static unsigned type_at(const uint8_t *bytes, uint32_t len, uint32_t at)
+{
+	return len >= at + 2 ? (unsigned)bytes[at] << 8 | bytes[at + 1] : 0;
+}
 
 /* Where the tag stands; 0: in no frame of ours. */
 static uint32_t tag_offset(const uint8_t *bytes, uint32_t len)
 {
 	uint32_t at = 2 * ETH_ALEN;
+	unsigned type;
 
-	if (len >= at + 2 && bytes[at] == ETH_P_8021Q >> 8 && bytes[at + 1] == (ETH_P_8021Q & 0xff))
+	if (type_at(bytes, len, at) == ETH_P_8021Q)
 		at += VLAN_BYTES;
-	if (len < at + 2 || bytes[at] != ETHERTYPE >> 8 || bytes[at + 1] != (ETHERTYPE & 0xff))
-		return 0;
-	return at + 2;
+	type = type_at(bytes, len, at);
+	at += 2;
+	if (type == ETH_P_IP && kc_net_is_udp(bytes + at, len - at))
+		return at + KC_NET_UDP_BYTES;
+	return type == ETHERTYPE ? at : 0;
 }
 
 struct kc_net_frame *kc_net_find(struct kc_port *p, const uint8_t *bytes, uint32_t len)
@@ -271,27 +355,40 @@ void kc_net_poison(const struct kc_port *p, uint64_t serial, uint8_t *buf, uint3
 		buf[i] = p->env.poison_flip ? 0x20 | (buf[i] & 0x1f) : 0xc0 | (buf[i] & 0x1f);
 }
 
-/* The frame itself, of len bytes. */
-static void lay_frame(struct kc_port *p, const struct ask *a, uint64_t serial, uint8_t *frame,
-		      uint32_t len)
+static uint32_t put16(uint8_t *bytes, uint32_t at, unsigned v)
 {
-	struct kc_net *n = p->priv;
-	uint8_t head[ETH_HLEN + VLAN_BYTES + TAGGED_BYTES], own[ETH_ALEN];
+	bytes[at] = (uint8_t)(v >> 8);
+	bytes[at + 1] = (uint8_t)v;
+	return at + 2;
+}
+
+/* Addresses and type; returns their length. */
+static uint32_t lay_ethernet(const struct kc_port *p, const struct ask *a, uint8_t *head)
+{
+	uint8_t own[ETH_ALEN];
 	bool told = kc_net_mac(p, own);
-	uint32_t number = htole32(n->nsent), at = 2 * ETH_ALEN;
+	uint32_t at = 2 * ETH_ALEN;
 
 	memset(head, 0xff, ETH_ALEN);
 	if (a->has_dest || told || a->own)
 		memcpy(head, a->has_dest ? a->dest : own, ETH_ALEN);
 	memcpy(head + ETH_ALEN, own, ETH_ALEN);
 	if (a->has_vlan) {
-		head[at++] = ETH_P_8021Q >> 8;
-		head[at++] = ETH_P_8021Q & 0xff;
-		head[at++] = (uint8_t)(a->vlan >> 8);
-		head[at++] = (uint8_t)a->vlan;
+		at = put16(head, at, ETH_P_8021Q);
+		at = put16(head, at, a->vlan);
 	}
-	head[at++] = ETHERTYPE >> 8;
-	head[at++] = ETHERTYPE & 0xff;
+	return put16(head, at, a->udp ? ETH_P_IP : ETHERTYPE);
+}
+
+/* The frame itself, of len bytes. */
+static void lay_frame(struct kc_port *p, const struct ask *a, uint64_t serial, uint8_t *frame,
+		      uint32_t len, struct kc_net_sum *sum)
+{
+	struct kc_net *n = p->priv;
+	uint8_t head[ETH_HLEN + VLAN_BYTES + KC_NET_UDP_BYTES + TAGGED_BYTES] = { 0 };
+	uint32_t number = htole32(n->nsent), ip = lay_ethernet(p, a, head);
+	uint32_t at = ip + (a->udp ? KC_NET_UDP_BYTES : 0);
+
 	memcpy(head + at, &n->tag, sizeof(n->tag));
 	memcpy(head + at + sizeof(n->tag), &number, sizeof(number));
 	at += TAGGED_BYTES;
@@ -299,10 +396,13 @@ static void lay_frame(struct kc_port *p, const struct ask *a, uint64_t serial, u
 	for (uint32_t i = 0; i < len; i++)
 		frame[i] &= 0x7f;
 	memcpy(frame, head, at < len ? at : len);
+	if (a->udp)
+		kc_net_lay_udp(frame + ip, len - ip, sum);
 }
 
 /* A copy of what is about to be sent, in the next place of the list, which grows when it is made. */
-static int copy_frame(struct kc_net *n, const uint8_t *frame, uint32_t len)
+static int copy_frame(struct kc_net *n, const uint8_t *frame, uint32_t len,
+		      const struct kc_net_sum *sum)
 {
 	struct kc_net_frame *more = n->sent;
 
@@ -314,7 +414,7 @@ static int copy_frame(struct kc_net *n, const uint8_t *frame, uint32_t len)
 		n->cap = 2 * n->cap + 64;
 	}
 	more += n->nsent;
-	*more = (struct kc_net_frame){ .bytes = malloc(len), .len = len };
+	*more = (struct kc_net_frame){ .bytes = malloc(len), .len = len, .sum = *sum };
 	if (!more->bytes)
 		return -ENOMEM;
 	memcpy(more->bytes, frame, len);
@@ -372,11 +472,12 @@ static int choose_length(const struct kc_port *p, const struct ask *a, const str
 			 uint32_t *len, struct kc_err *err)
 {
 	uint32_t mtu = kc_net_mtu(p), max = (mtu ? mtu + ETH_HLEN : FRAME_MAX);
+	uint32_t least = headers_of(a) + (a->udp ? KC_NET_UDP_BYTES + TAGGED_BYTES : 0);
 
 	max += a->has_vlan ? VLAN_BYTES : 0;
 	*len = shape->data ? shape->data : NATURAL_FRAME;
-	if (*len < ETH_HLEN + (a->has_vlan ? VLAN_BYTES : 0))
-		*len = ETH_HLEN + (a->has_vlan ? VLAN_BYTES : 0);
+	if (*len < least)
+		*len = least;
 	if (shape->descriptors > *len + 1)
 		*len = shape->descriptors - 1;
 	if (*len > max)
@@ -386,12 +487,17 @@ static int choose_length(const struct kc_port *p, const struct ask *a, const str
 	return 0;
 }
 
-static void lay_request(struct kc_port *p, const struct ask *a, struct kc_plan *plan, uint32_t header)
+/* Lays header and frame into the plan; what was laid is kept. */
+static int lay_request(struct kc_port *p, const struct ask *a, struct kc_plan *plan, uint32_t header)
 {
 	struct kc_net *n = p->priv;
+	uint8_t *frame = plan->out.bytes + header;
+	uint32_t len = plan->out.len - header;
+	struct kc_net_sum sum = sum_of(a);
 
 	memcpy(plan->out.bytes, &a->header, header);
-	lay_frame(p, a, n->serial + 1, plan->out.bytes + header, plan->out.len - header);
+	lay_frame(p, a, n->serial + 1, frame, len, &sum);
+	return copy_frame(n, frame, len, &sum);
 }
 
 /* Natural cuts: the header has a descriptor of its own. */
@@ -415,14 +521,15 @@ static struct kc_request *make_tx(struct kc_port *p, const struct kc_shape *shap
 
 	*code = kc_port_words(words, shape->words, "this queue of a net device", &a, err);
 	if (!*code)
+		*code = settle_sum(p, &a, err);
+	if (!*code)
 		*code = choose_length(p, &a, shape, &len, err);
 	if (*code)
 		return NULL;
 	*code = kc_plan_init(&plan, header + len, 0, err);
 	if (!*code) {
-		lay_request(p, &a, &plan, header);
 		cut_header(shape, &plan.out, header);
-		*code = copy_frame(n, plan.out.bytes + header, len);
+		*code = lay_request(p, &a, &plan, header);
 	}
 	if (*code) {
 		kc_plan_fini(&plan);
@@ -499,8 +606,15 @@ static const char *net_code_name(int code)
 static const char *const clauses[] = {
 	"NET-RX-DEV-01", "NET-RX-DEV-02", "NET-RX-DEV-03", "NET-RX-DEV-04", "NET-RX-DEV-05",
 	"NET-RX-DEV-06", "NET-RX-DEV-07", "NET-RX-DEV-08", "NET-RX-DEV-09", "NET-RX-DEV-10",
+	"NET-RX-DEV-12", "NET-RX-DEV-17", "NET-TX-DEV-04", "NET-TX-DEV-07", "NET-OFFL-DEV-01",
 	"NET-CONF-DEV-05", "NET-CTRL-01", NULL
 };
+
+/* All offloads that were negotiated are in force again. */
+static void net_renegotiated(struct kc_port *p)
+{
+	((struct kc_net *)p->priv)->offloads.csum_off = false;
+}
 
 const struct kc_port_ops kc_port_net = {
 	.device = "net",
@@ -519,6 +633,7 @@ const struct kc_port_ops kc_port_net = {
 	.refusal_clause = "",
 	.open = net_open,
 	.close = net_close,
+	.renegotiated = net_renegotiated,
 	.virtqueue = net_virtqueue,
 	.companion = net_companion,
 	.for_input = net_for_input,

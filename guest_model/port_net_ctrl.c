@@ -181,6 +181,37 @@ static int read_command(struct command *c, const struct kc_shape *shape, struct 
 	return 0;
 }
 
+/* --- What is remembered ----------------------------------------------------------------------- */
+
+/* Goes by the bytes, whatever words have led to them. Data of another length ask for nothing that one
+ * could be held to: as if all were to stay. */
+static void note_offloads(struct kc_net *n, const struct command *c, struct kc_net_request *q)
+{
+	uint64_t le;
+
+	if (c->class != VIRTIO_NET_CTRL_GUEST_OFFLOADS ||
+	    c->command != VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET)
+		return;
+	memcpy(&le, c->data, sizeof(le));
+	q->sets_offloads = true;
+	q->csum_off = c->len == sizeof(le) && !(le64toh(le) & KC_NET_BIT(VIRTIO_NET_F_GUEST_CSUM));
+	n->offloads.asked++;
+}
+
+static void note_answer(struct kc_net *n, const struct kc_net_request *q, int ack)
+{
+	if (q->sets_offloads)
+		n->offloads.answered++;
+	if (q->sets_offloads && ack == VIRTIO_NET_OK) {
+		n->offloads.csum_off = q->csum_off;
+		n->offloads.since = n->nsent;
+	}
+	if (q->sets_mac && ack == VIRTIO_NET_OK) {
+		memcpy(n->mac, q->mac, sizeof(n->mac));
+		n->has_mac = true;
+	}
+}
+
 /* --- Requests --------------------------------------------------------------------------------- */
 
 static void cut(struct kc_plan *plan, const struct kc_shape *shape)
@@ -221,6 +252,7 @@ struct kc_request *kc_net_make_ctrl(struct kc_port *p, const struct kc_shape *sh
 	q = r->priv;
 	q->sets_mac = c.sets_mac;
 	memcpy(q->mac, c.data, sizeof(q->mac));
+	note_offloads(p->priv, &c, q);
 	snprintf(r->what, sizeof(r->what), "net control class %u command %u, %u bytes", c.class,
 		 c.command, c.len);
 	return r;
@@ -229,8 +261,6 @@ struct kc_request *kc_net_make_ctrl(struct kc_port *p, const struct kc_shape *sh
 enum kc_payload_verdict kc_net_check_ctrl(struct kc_port *p, struct kc_request *r, int *code,
 					  struct kc_err *why)
 {
-	struct kc_net *n = p->priv;
-	const struct kc_net_request *q = r->priv;
 	uint8_t *in = kc_request_read_back(p, r);
 
 	if (!in) {
@@ -244,9 +274,6 @@ enum kc_payload_verdict kc_net_check_ctrl(struct kc_port *p, struct kc_request *
 		p->clause = "NET-CTRL-01";
 		return KC_PAYLOAD_WRONG;
 	}
-	if (*code == VIRTIO_NET_OK && q->sets_mac) {
-		memcpy(n->mac, q->mac, sizeof(n->mac));
-		n->has_mac = true;
-	}
+	note_answer(p->priv, r->priv, *code);
 	return *code == VIRTIO_NET_OK ? KC_PAYLOAD_RIGHT : KC_PAYLOAD_FAILED;
 }

@@ -10,8 +10,11 @@
  *
  * Of the header each field is held against what was negotiated. The frame behind it is held against the
  * one that was sent, if it is ours: the same bytes, but for padding up to Ethernet's least length, and
- * once. Frames of others are anybody's. Where no merging was negotiated and the buffer is full, the
- * frame may be cut off: that a buffer be large enough is the driver's part.
+ * once. A checksum that was left open may have been completed, or is open still, which the header then
+ * says; one that was wrong must be left alone, and not be called valid. Where GUEST_CSUM was switched off
+ * by a command, only frames that were sent after the answer are held to it. Frames of others are
+ * anybody's. Where no merging was negotiated and the buffer is full, the frame may be cut off: that a
+ * buffer be large enough is the driver's part.
  */
 #include <endian.h>
 #include <errno.h>
@@ -25,6 +28,7 @@
 #define NATURAL_BYTES	1526u		/* NET-RXBUF-DRV-01: what a driver gives... */
 #define GSO_BYTES	65601u		/* ...and where packets may be larger than frames */
 #define FLAG_RSC_INFO	4u
+#define SAYS_OF_SUM	(VIRTIO_NET_HDR_F_NEEDS_CSUM | VIRTIO_NET_HDR_F_DATA_VALID)
 
 #ifndef VIRTIO_NET_F_RSC_EXT
 #define VIRTIO_NET_F_RSC_EXT 61
@@ -214,6 +218,100 @@ static enum kc_payload_verdict check_length(struct kc_port *p, const struct virt
 	return KC_PAYLOAD_RIGHT;
 }
 
+/* Is GUEST_CSUM switched off for that frame, with no doubt? */
+static bool csum_is_off(const struct kc_net *n, const struct kc_net_frame *f)
+{
+	const struct kc_net_offloads *o = &n->offloads;
+
+	return o->csum_off && o->asked == o->answered && (size_t)(f - n->sent) >= o->since;
+}
+
+static enum kc_payload_verdict check_offloads(struct kc_port *p, const struct virtio_net_hdr *h,
+					      const struct kc_net_frame *f, struct kc_err *why)
+{
+	if (!(h->flags & SAYS_OF_SUM) || !csum_is_off(p->priv, f))
+		return KC_PAYLOAD_RIGHT;
+	kc_err_set(why, -EIO, "header flags: expected 0 after GUEST_CSUM was switched off, actual 0x%02x",
+		   h->flags);
+	return wrong(p, "NET-OFFL-DEV-01");
+}
+
+static enum kc_payload_verdict check_wrong_sum(struct kc_port *p, const struct virtio_net_hdr *h,
+					       const struct kc_net_sum *s, uint16_t field,
+					       struct kc_err *why)
+{
+	if (h->flags & SAYS_OF_SUM)
+		kc_err_set(why, -EIO, "header flags of a frame that was sent with a wrong checksum: expected "
+			   "neither NEEDS_CSUM nor DATA_VALID, actual 0x%02x", h->flags);
+	else if (field != s->sent)
+		kc_err_set(why, -EIO, "the wrong checksum of a frame that was sent without NEEDS_CSUM: "
+			   "expected 0x%04x, as it was sent, actual 0x%04x", s->sent, field);
+	else
+		return KC_PAYLOAD_RIGHT;
+	return wrong(p, "NET-TX-DEV-04");
+}
+
+/* Of a frame whose header has NEEDS_CSUM. */
+static enum kc_payload_verdict check_open_sum(struct kc_port *p, const struct virtio_net_hdr *h,
+					      const struct kc_net_sum *s, uint16_t field,
+					      struct kc_err *why)
+{
+	unsigned start = le16toh(h->csum_start), offset = le16toh(h->csum_offset);
+
+	if (start != s->start || offset != KC_NET_SUM_OFFSET)
+		kc_err_set(why, -EIO, "csum_start %u, csum_offset %u: expected %u and %u, where the "
+			   "checksum of this frame is", start, offset, s->start, KC_NET_SUM_OFFSET);
+	else if (field != s->pseudo)
+		kc_err_set(why, -EIO, "checksum with NEEDS_CSUM: expected 0x%04x, the pseudo-header's, "
+			   "actual 0x%04x", s->pseudo, field);
+	else
+		return KC_PAYLOAD_RIGHT;
+	return wrong(p, "NET-RX-DEV-08");
+}
+
+/* A checksum that is neither right nor told to be open: whose fault is it? */
+static enum kc_payload_verdict blame_sum(struct kc_port *p, const struct virtio_net_hdr *h,
+					 const struct kc_net_frame *f, uint16_t field,
+					 struct kc_err *why)
+{
+	bool left_open = f->sum.kind == KC_NET_SUM_OPEN && field == f->sum.pseudo;
+	bool off = !kc_net_has(p, VIRTIO_NET_F_GUEST_CSUM) || csum_is_off(p->priv, f);
+
+	kc_err_set(why, -EIO, "checksum: expected 0x%04x, actual 0x%04x%s, header flags 0x%02x",
+		   f->sum.right, field, left_open ? ", still open" : "", h->flags);
+	if (h->flags & VIRTIO_NET_HDR_F_DATA_VALID)
+		return wrong(p, "NET-RX-DEV-12");
+	if (left_open)
+		return wrong(p, off ? "NET-RX-DEV-17" : "NET-TX-DEV-07");
+	return KC_PAYLOAD_WRONG;
+}
+
+static enum kc_payload_verdict check_sum(struct kc_port *p, const struct virtio_net_hdr *h,
+					 const struct kc_net_frame *f, const uint8_t *bytes, uint32_t len,
+					 struct kc_err *why)
+{
+	uint32_t at = f->sum.start + KC_NET_SUM_OFFSET;
+	uint16_t field;
+
+	if (f->sum.kind == KC_NET_SUM_NONE || len < at + sizeof(field))
+		return KC_PAYLOAD_RIGHT;
+	field = (uint16_t)(bytes[at] << 8 | bytes[at + 1]);
+	if (f->sum.kind == KC_NET_SUM_WRONG)
+		return check_wrong_sum(p, h, &f->sum, field, why);
+	if (h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
+		return check_open_sum(p, h, &f->sum, field, why);
+	return kc_net_sum_is_right(&f->sum, field) ? KC_PAYLOAD_RIGHT : blame_sum(p, h, f, field, why);
+}
+
+/* Byte i of the frame, but for its checksum, which has rules of its own. */
+static bool is_same(const struct kc_net_frame *f, const uint8_t *bytes, uint32_t i)
+{
+	uint32_t at = f->sum.start + KC_NET_SUM_OFFSET;
+
+	return bytes[i] == f->bytes[i] ||
+	       (f->sum.kind != KC_NET_SUM_NONE && (i == at || i == at + 1));
+}
+
 static enum kc_payload_verdict compare(struct kc_port *p, const struct kc_net_packet *k,
 				       struct kc_net_frame *f, const uint8_t *bytes, uint32_t len,
 				       struct kc_err *why)
@@ -221,7 +319,7 @@ static enum kc_payload_verdict compare(struct kc_port *p, const struct kc_net_pa
 	uint32_t both = len < f->len ? len : f->len;
 
 	for (uint32_t i = 0; i < both; i++) {
-		if (bytes[i] == f->bytes[i])
+		if (is_same(f, bytes, i))
 			continue;
 		kc_err_set(why, -EIO, "byte %u of the frame: expected 0x%02x, actual 0x%02x", i,
 			   f->bytes[i], bytes[i]);
@@ -251,6 +349,10 @@ static enum kc_payload_verdict check_packet(struct kc_port *p, struct kc_net_pac
 
 	if (v == KC_PAYLOAD_RIGHT)
 		v = check_length(p, h, k->len - header, why);
+	if (v == KC_PAYLOAD_RIGHT && f)
+		v = check_offloads(p, h, f, why);
+	if (v == KC_PAYLOAD_RIGHT && f)
+		v = check_sum(p, h, f, k->bytes + header, k->len - header, why);
 	if (v == KC_PAYLOAD_RIGHT && f)
 		v = compare(p, k, f, k->bytes + header, k->len - header, why);
 	return v;

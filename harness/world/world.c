@@ -229,6 +229,8 @@ static int open_port(struct kc_world *w)
 		w->port->env.features = env.features;
 		w->port->env.offered = env.offered;
 		w->port->env.config_len = env.config_len;
+		if (w->port->ops->renegotiated)
+			w->port->ops->renegotiated(w->port);
 		return 0;
 	}
 	w->port = w->cfg.port->open(&env, &w->vmm.err);

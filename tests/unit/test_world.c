@@ -342,6 +342,25 @@ static void test_what_no_packed_ring_can_say(void **state)
 	assert_int_equal(times(trace, "\"step\":6"), 0);
 }
 
+#define NET	"queue 0 split size 16\nqueue 1 split size 16\nqueue control split size 16\n" \
+		"driver 0 4 requests, kick\n"
+#define OPEN	"driver 1 request udp open-sum, kick\nexpect queue 0 1 used\n"
+
+/* What a command had switched off is in force again, so an open checksum is no violation. */
+static void test_the_port_hears_of_a_new_negotiation(void **state)
+{
+	struct play p = { .device = "net", .ref.queues = 5,
+			  .cfg = { .data_loop = true, .control = true } };
+
+	(void)state;
+	play_as(&p, "title t\nclause NET-HDR-01\nneeds data-loop\ndevice net\n",
+		NET OPEN "driver control request offloads 0, kick\n"
+		"expect queue control 1 used, status OK\n" OPEN
+		"vmm reset\nvmm negotiate\n" NET OPEN);
+	if (result.verdict != KC_PASS)
+		play_wrong("", "a pass", __FILE__, __LINE__);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -362,6 +381,7 @@ int main(void)
 		cmocka_unit_test(test_a_used_idx_beyond_all_bounds_ends_the_scenario),
 		cmocka_unit_test(test_who_strayed_first),
 		cmocka_unit_test(test_what_no_packed_ring_can_say),
+		cmocka_unit_test(test_the_port_hears_of_a_new_negotiation),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, play_teardown);
