@@ -157,6 +157,21 @@ def test_every_scenario_names_known_clauses(scenarios):
     assert {t["id"] for t in listed("tests")} == {s.id for s in scenarios}
 
 
+def test_a_clause_that_accuses_can_be_broken(scenarios):
+    """An expectation accuses by the first clause, or by its own; one that is never judged proves
+    nothing there."""
+    rows = [line.split("\t") for line in (ROOT / "coverage" / "clauses.tsv").read_text().splitlines()
+            if not line.startswith("#")]
+    column = rows[0].index("judge")
+    never = {row[0] for row in rows if row[column] == "never"}
+    assert never
+    for s in scenarios:
+        text = "\n".join(line.split("#")[0] for line in s.lines)
+        accusers = set(re.findall(r"^(?:clause|packed)\s+([A-Z0-9-]+)", text, re.M))
+        accusers |= set(re.findall(r"^expect\b.*\[([A-Z]+-[A-Z0-9-]+)\]", text, re.M))
+        assert accusers and not accusers & never, (s.id, accusers & never)
+
+
 def waivers():
     lines = (ROOT / "coverage" / "waivers.tsv").read_text().splitlines()
     rows = [line.split("\t") for line in lines if line and not line.startswith("#")]
