@@ -96,6 +96,7 @@ struct kc_port_ops {
 	uint64_t insisted;		/* of those, which a device that offers one may insist on */
 	bool random;			/* what it writes may be anything: a byte that looks untouched is no
 					 * suspicion */
+	uint8_t scratch;		/* what fills a hostile driver's buffers: a request that changes nothing */
 	unsigned config_len;		/* bytes of device configuration it reads; 0 none */
 	struct { uint64_t features; unsigned len; } config_more;	/* so many with one of these */
 	const char *payload_clause;	/* broken when check says KC_PAYLOAD_WRONG */

@@ -662,6 +662,7 @@ const struct kc_port_ops kc_port_balloon = {
 		    BIT(VIRTIO_BALLOON_F_DEFLATE_ON_OOM) | BIT(VIRTIO_BALLOON_F_PAGE_POISON) |
 		    BIT(VIRTIO_BALLOON_F_REPORTING),
 	.insisted = BIT(VIRTIO_BALLOON_F_MUST_TELL_HOST),
+	.scratch = 0xff,		/* zeroes would give page 0 away */
 	.config_len = offsetof(struct virtio_balloon_config, free_page_hint_cmd_id),
 	.config_more = { BIT(VIRTIO_BALLOON_F_PAGE_POISON), sizeof(struct virtio_balloon_config) },
 	.payload_clause = "BALLOON-REPORT-DEV-01",

@@ -6,9 +6,15 @@
 #define TABLE_ENTRIES	64u
 #define SCRATCH_BYTES	4096u
 
-static int scratch(struct kc_world *w, uint64_t *gpa, uint64_t len)
+static int scratch(struct kc_world *w, uint64_t *gpa, uint64_t len, uint8_t byte)
 {
-	if (*gpa || kc_mem_alloc(&w->mem, len, 16, KC_PLACE_ANY, gpa) == 0)
+	uint8_t bytes[SCRATCH_BYTES];
+
+	if (*gpa)
+		return 0;
+	memset(bytes, byte, len);
+	if (kc_mem_alloc(&w->mem, len, 16, KC_PLACE_ANY, gpa) == 0 &&
+	    kc_mem_write(&w->mem, *gpa, bytes, len) == 0)
 		return 0;
 	return kc_world_stop(w, KC_ERROR, "no guest memory for a scratch buffer");
 }
@@ -125,8 +131,8 @@ static int read_desc(struct kc_world *w, const struct kc_step *s, struct said *d
 	unsigned k;
 	int64_t len;
 
-	if (scratch(w, &q->scratch_gpa, SCRATCH_BYTES) ||
-	    scratch(w, &q->table_gpa, TABLE_ENTRIES * sizeof(struct vring_desc)))
+	if (scratch(w, &q->scratch_gpa, SCRATCH_BYTES, w->port->ops->scratch) ||
+	    scratch(w, &q->table_gpa, TABLE_ENTRIES * sizeof(struct vring_desc), 0))
 		return -1;
 	for (k = 0; k < 3 && (r.a->nrest < 2 || strcmp(r.a->rest[0].text, kinds[k].word)); k++)
 		;

@@ -11,10 +11,20 @@ static uint16_t used_flags, used_idx, avail_event;
 static uint32_t used_id, used_len;
 static struct kc_queue_config config;
 static uint64_t scratch, scratch_table;
+static const char *device;
+static int scratch_byte, table_byte;	/* what fills them, -1: more than one */
 
 static uint16_t load16(const uint8_t *at)
 {
 	return kc_ring_load16(at, __ATOMIC_RELAXED);
+}
+
+static int filled_with(const uint8_t *at, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+		if (at[i] != *at)
+			return -1;
+	return *at;
 }
 
 /* Notes what line 5 has written. */
@@ -39,6 +49,8 @@ static void look(struct play *p, struct kc_world *w)
 	}
 	for (unsigned i = 0; i < 4 && t; i++)
 		table[i] = kc_desc_read(t + 16 * i);
+	scratch_byte = scratch ? filled_with(kc_mem_host(&w->mem, scratch, 4096), 4096) : -1;
+	table_byte = t ? filled_with(t + 16 * 4, 1024 - 16 * 4) : -1;
 	avail_flags = load16(a + KC_AVAIL_FLAGS);
 	avail_idx = load16(a + KC_AVAIL_IDX);
 	used_event = load16(a + kc_avail_used_event(8));
@@ -52,7 +64,7 @@ static void look(struct play *p, struct kc_world *w)
 /* Nobody serves the ring, so that what was written stays. */
 static void write_line(const char *line)
 {
-	struct play p = { .frozen = true, .on_step = look };
+	struct play p = { .frozen = true, .on_step = look, .device = device };
 	char body[400];
 
 	scratch = scratch_table = 0;
@@ -105,6 +117,20 @@ static void test_tables(void **state)
 	is_desc(&table[0], scratch, 16, VRING_DESC_F_NEXT, 1);
 	is_desc(&table[1], scratch, 16, VRING_DESC_F_NEXT | VRING_DESC_F_WRITE, 3);
 	is_desc(&table[3], scratch, 1, VRING_DESC_F_WRITE, 0);
+}
+
+/* A device that reads them finds the same request each time: of zeroes, but that is a page to a balloon. */
+static void test_what_they_hold_at_first(void **state)
+{
+	(void)state;
+	write_line("table[0] = out 16 next 1");
+	assert_int_equal(scratch_byte, 0);
+	assert_int_equal(table_byte, 0);
+	device = "balloon";
+	write_line("table[0] = out 16 next 1");
+	device = NULL;
+	assert_int_equal(scratch_byte, 0xff);
+	assert_int_equal(table_byte, 0);
 }
 
 static void test_the_available_ring(void **state)
@@ -221,6 +247,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_descriptors),
 		cmocka_unit_test(test_tables),
+		cmocka_unit_test(test_what_they_hold_at_first),
 		cmocka_unit_test(test_the_available_ring),
 		cmocka_unit_test(test_the_devices_own_fields),
 		cmocka_unit_test(test_a_proper_chain_by_hand_is_served),
