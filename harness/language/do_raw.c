@@ -131,7 +131,7 @@ static int read_desc(struct kc_world *w, const struct kc_step *s, struct said *d
 	unsigned k;
 	int64_t len;
 
-	if (scratch(w, &q->scratch_gpa, SCRATCH_BYTES, w->port->ops->scratch) ||
+	if (scratch(w, &q->scratch_gpa, SCRATCH_BYTES, w->cfg.port->scratch) ||
 	    scratch(w, &q->table_gpa, TABLE_ENTRIES * sizeof(struct vring_desc), 0))
 		return -1;
 	for (k = 0; k < 3 && (r.a->nrest < 2 || strcmp(r.a->rest[0].text, kinds[k].word)); k++)
