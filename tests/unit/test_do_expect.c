@@ -34,6 +34,12 @@ static void test_nothing_used(void **state)
 	passes(&p, "queue 0 split size 8 disabled\ndriver request, kick\nexpect nothing used\n");
 	fails(&p, QUEUE "driver request, kick\nexpect nothing used\n", CLAUSE, 5,
 	      "queue 0: expected nothing used, actual used idx went from 0 to 1");
+	/* Nor while a line waited for another queue; but a line about this one has seen it. */
+	fails(&p, QUEUE "queue 1 split size 8\ndriver request, kick\ndriver 1 request, kick\nvmm settle\n"
+	      "expect 1 used\nexpect queue 1 nothing used\n", CLAUSE, 9,
+	      "queue 1: expected nothing used, actual used idx went from 0 to 1");
+	passes(&p, QUEUE "queue 1 split size 8\ndriver request, kick\ndriver 1 request, kick\n"
+	       "expect 1 used\nexpect queue 1 1 used\nexpect queue 1 nothing used\n");
 	errs(&p, QUEUE "expect queue 1 nothing used\n", "4:16: there is no queue 1");
 }
 
