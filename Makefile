@@ -89,7 +89,7 @@ help:
 	@echo 'make deps         install what is missing (root), or print the line that would'
 	@echo 'make conform      the blk suite: reference back-end, then qemu-storage-daemon'
 	@echo 'make check        all tests: what continuous integration runs'
-	@echo 'make check-long   what check has no time for; continuous integration runs it too'
+	@echo 'make check-long   what check has no time for: a quarter of an hour'
 	@echo 'make bench        measure; writes $(BUILD)/bench.json'
 	@echo 'make unit | scenarios | e2e | check-valgrind | check-sanitizers | check-mutants | coverage'
 	@echo '                  the parts of check, one at a time'

@@ -100,7 +100,7 @@ $(BUILD)/tests/ref_server: tests/e2e/ref_server.c $(LIB)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(KC_FLAGS) $(LINKER) $(LDFLAGS) -o $@ $< $(LIB) $(LIBS)
 
 # What check has no time for: every scenario on every device, and the long ones under valgrind and the
-# sanitizers, in the simulator and live. Continuous integration runs it after check.
+# sanitizers, in the simulator and live. For a change that reaches far, and before a release.
 .PHONY: check-long long-parts long-valgrind long-sanitizers long-scenarios
 check-long: need-all
 	@$(MAKE) --no-print-directory -j$(JOBS) all

@@ -70,6 +70,11 @@ def wait_until(what, seconds, look):
         select.select([], [], [], 0.005)
 
 
+def heed_a_hang_up():
+    """Under nohup(1) the tests have it ignored, and would pass that on."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def backend(name, *args):
     """The words that start one of the bad back-ends."""
     return ["--", sys.executable, str(BACKENDS / f"{name}.py"), *map(str, args), "{socket}"]
@@ -110,7 +115,7 @@ class Kickcall:
     def start(self, *args, stdout=subprocess.PIPE, cwd=ROOT, before=None, program=(PROGRAM,), **env):
         p = subprocess.Popen([*map(str, program), *map(str, args)], stdin=subprocess.DEVNULL, stdout=stdout,
                              stderr=subprocess.PIPE, text=True, cwd=cwd, env=self.env(**env),
-                             start_new_session=True, preexec_fn=before)
+                             start_new_session=True, preexec_fn=before or heed_a_hang_up)
         self.started.append(p)
         return p
 
