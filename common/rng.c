@@ -7,24 +7,6 @@
  */
 #include <common/rng.h>
 
-static uint64_t scramble(uint64_t z)
-{
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-	return z ^ (z >> 31);
-}
-
-void kc_rng_seed(struct kc_rng *r, uint64_t seed)
-{
-	r->state = seed;
-}
-
-uint64_t kc_rng_next(struct kc_rng *r)
-{
-	r->state += 0x9e3779b97f4a7c15ull;
-	return scramble(r->state);
-}
-
 uint64_t kc_rng_below(struct kc_rng *r, uint64_t n)
 {
 	uint64_t reject = -n % n;	/* 2^64 mod n: values that come once too often */
@@ -42,5 +24,5 @@ uint64_t kc_seed_derive(uint64_t seed, const char *text)
 
 	for (; *text; text++)
 		h = (h ^ (uint8_t)*text) * 0x100000001b3ull;
-	return scramble(scramble(seed + 0x9e3779b97f4a7c15ull) ^ h);
+	return kc_rng_scramble(kc_rng_scramble(seed + 0x9e3779b97f4a7c15ull) ^ h);
 }

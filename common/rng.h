@@ -10,8 +10,24 @@ struct kc_rng {
 	uint64_t state;
 };
 
-void kc_rng_seed(struct kc_rng *r, uint64_t seed);
-uint64_t kc_rng_next(struct kc_rng *r);
+static inline void kc_rng_seed(struct kc_rng *r, uint64_t seed)
+{
+	r->state = seed;
+}
+
+static inline uint64_t kc_rng_scramble(uint64_t z)
+{
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+	return z ^ (z >> 31);
+}
+
+static inline uint64_t kc_rng_next(struct kc_rng *r)
+{
+	r->state += 0x9e3779b97f4a7c15ull;
+	return kc_rng_scramble(r->state);
+}
+
 /* 0 <= result < n; n > 0. */
 uint64_t kc_rng_below(struct kc_rng *r, uint64_t n);
 /* A seed from another seed and a text: the place of a scenario in a run plays no part. */

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <common/rng.h>
+#include <common/words.h>
 #include <guest_model/port_build.h>
 
 const struct kc_port_ops *const kc_ports[] = {
@@ -56,34 +57,30 @@ void kc_port_free(struct kc_port *p)
 
 /* Plans */
 
-static int stream_init(struct kc_stream *s, uint32_t len, struct kc_err *err)
+/* With its bytes and cuts from `at` on; returns what is behind them. */
+static uint8_t *stream_init(struct kc_stream *s, uint8_t *at, uint32_t len)
 {
-	if (len > KC_STREAM_MAX)
-		return kc_err_set(err, -EINVAL, "%u bytes are more than a request here may have",
-				  len);
-	s->bytes = calloc(1, (size_t)len + 1);
-	s->cut = calloc(1, (size_t)len + 1);
-	s->len = len;
-	if (!s->bytes || !s->cut)
-		return kc_err_set(err, -ENOMEM, "no memory for a request of %u bytes", len);
-	return 0;
+	*s = (struct kc_stream){ .bytes = at, .cut = at + len, .len = len };
+	return at + 2 * (size_t)len;
 }
 
 int kc_plan_init(struct kc_plan *p, uint32_t readable, uint32_t writable, struct kc_err *err)
 {
-	int ret;
+	uint32_t longer = readable > writable ? readable : writable;
 
 	memset(p, 0, sizeof(*p));
-	ret = stream_init(&p->out, readable, err);
-	return ret ? ret : stream_init(&p->in, writable, err);
+	if (longer > KC_STREAM_MAX)
+		return kc_err_set(err, -EINVAL, "%u bytes are more than a request here may have", longer);
+	p->block = calloc(1, 2 * ((size_t)readable + writable) + 1);
+	if (!p->block)
+		return kc_err_set(err, -ENOMEM, "no memory for a request of %u bytes", longer);
+	stream_init(&p->in, stream_init(&p->out, p->block, readable), writable);
+	return 0;
 }
 
 void kc_plan_fini(struct kc_plan *p)
 {
-	free(p->out.bytes);
-	free(p->out.cut);
-	free(p->in.bytes);
-	free(p->in.cut);
+	free(p->block);
 	memset(p, 0, sizeof(*p));
 }
 
@@ -210,10 +207,15 @@ void kc_port_fill(const struct kc_port *p, enum kc_fill what, uint64_t serial, u
 	kc_rng_seed(&rng, p->env.seed ^ serial);
 	kc_rng_seed(&rng, kc_rng_next(&rng) + what);
 	kc_rng_seed(&rng, kc_rng_next(&rng));
-	for (uint32_t i = 0; i < len; i += 8) {
+	for (; len >= 8; buf += 8, len -= 8) {
 		uint64_t word = htole64(kc_rng_next(&rng) ^ flip);
 
-		memcpy(buf + i, &word, len - i < 8 ? len - i : 8);
+		memcpy(buf, &word, 8);
+	}
+	if (len) {
+		uint64_t word = htole64(kc_rng_next(&rng) ^ flip);
+
+		memcpy(buf, &word, len);
 	}
 }
 
@@ -221,11 +223,18 @@ void kc_poison_unlike(uint8_t *poison, const uint8_t *expected, uint32_t len)
 {
 	/* Poison and its complement stay different in every case. */
 	for (uint32_t i = 0; i < len; i++)
-		if (poison[i] == expected[i])
+		if (len - i >= 8 && !kc_has_zero_byte(kc_word_at(poison + i) ^ kc_word_at(expected + i)))
+			i += 7;
+		else if (poison[i] == expected[i])
 			poison[i] ^= 0x55;
 }
 
 /* Requests */
+
+struct kc_request *kc_request_alloc(unsigned nsegs)
+{
+	return calloc(1, sizeof(struct kc_request) + nsegs * sizeof(struct kc_seg));
+}
 
 /* The pieces of one stream as segments without an address. */
 static void list_pieces(const struct kc_stream *s, bool write, struct kc_request *r)
@@ -262,7 +271,7 @@ static int place_segs(const struct kc_plan *p, struct kc_port *port, const struc
 			return kc_err_set(err, ret, "no guest memory for a buffer of %u bytes%s",
 					  seg->len,
 					  i == largest && shape->place ? " at that place" : "");
-		r->to_free[r->nto_free++] = seg->gpa;
+		r->nplaced++;
 		ret = kc_mem_write(port->env.mem, seg->gpa, s->bytes + done[seg->write], seg->len);
 		if (ret)
 			return kc_err_set(err, ret, "guest memory at 0x%llx cannot be written",
@@ -296,22 +305,18 @@ struct kc_request *kc_plan_build(const struct kc_plan *p, struct kc_port *port,
 	*code = check_length(port, n, err);
 	if (*code)
 		return NULL;
-	r = calloc(1, sizeof(*r));
-	if (r) {
-		r->segs = calloc(n, sizeof(*r->segs));
-		r->to_free = calloc(n, sizeof(*r->to_free));
-	}
-	if (!r || !r->segs || !r->to_free) {
+	r = kc_request_alloc(n);
+	if (!r) {
 		*code = kc_err_set(err, -ENOMEM, "no memory for %u descriptors", n);
-	} else {
-		r->indirect = shape->indirect;
-		r->readable = p->out.len;
-		r->writable = p->in.len;
-		r->serial = serial;
-		list_pieces(&p->out, false, r);
-		list_pieces(&p->in, true, r);
-		*code = place_segs(p, port, shape, r, err);
+		return NULL;
 	}
+	r->indirect = shape->indirect;
+	r->readable = p->out.len;
+	r->writable = p->in.len;
+	r->serial = serial;
+	list_pieces(&p->out, false, r);
+	list_pieces(&p->in, true, r);
+	*code = place_segs(p, port, shape, r, err);
 	if (*code) {
 		kc_request_free(port, r);
 		return NULL;
@@ -323,17 +328,15 @@ void kc_request_free(struct kc_port *port, struct kc_request *r)
 {
 	if (!r)
 		return;
-	for (unsigned i = 0; i < r->nto_free; i++)
-		kc_mem_free(port->env.mem, r->to_free[i]);
-	free(r->to_free);
-	free(r->segs);
+	for (unsigned i = 0; i < r->nplaced; i++)
+		kc_mem_free(port->env.mem, r->segs[i].gpa);
 	free(r->priv);
 	free(r);
 }
 
 uint8_t *kc_request_read_back(struct kc_port *port, const struct kc_request *r)
 {
-	uint8_t *buf = calloc(1, (size_t)r->writable + 1);
+	uint8_t *buf = malloc((size_t)r->writable + 1);
 	uint32_t done = 0;
 
 	for (unsigned i = 0; buf && i < r->nsegs; i++) {

@@ -45,7 +45,6 @@ struct kc_port;
 
 /* A request in flight. Owned by the port; freed by kc_port_release. */
 struct kc_request {
-	struct kc_seg *segs;
 	unsigned nsegs;
 	bool indirect;
 	uint32_t readable, writable;	/* bytes in all */
@@ -54,8 +53,8 @@ struct kc_request {
 	void *priv;			/* the port's */
 	char what[96];			/* "blk read sector 8, 512 bytes" */
 	uint64_t serial;		/* counts up from 1 on a port */
-	uint64_t *to_free;		/* gpa of the allocations behind segs */
-	unsigned nto_free;
+	unsigned nplaced;		/* segments, the first ones, whose memory was allocated for it */
+	struct kc_seg segs[];
 };
 
 /* What the finished request's bytes say. */

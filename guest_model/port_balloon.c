@@ -35,6 +35,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <linux/virtio_balloon.h>
+#include <common/say.h>
 #include <guest_model/balloon.h>
 #include <guest_model/port_queue.h>
 
@@ -480,15 +481,11 @@ static unsigned report_pages(const struct kc_shape *shape, const struct wish *w)
 /* So many descriptors: the first of them has what the others leave. */
 static struct kc_request *report_request(const struct ask *a, unsigned nsegs)
 {
-	struct kc_request *r = calloc(1, sizeof(*r));
+	struct kc_request *r = kc_request_alloc(nsegs);
 	unsigned first = a->npages - nsegs + 1;
 
-	if (r)
-		r->segs = calloc(nsegs, sizeof(*r->segs));
-	if (!r || !r->segs) {
-		free(r);
+	if (!r)
 		return NULL;
-	}
 	for (unsigned i = 0; i < nsegs; i++)
 		r->segs[i] = (struct kc_seg){
 			.gpa = a->of->p[a->page[i ? first + i - 1 : 0]].gpa,
@@ -565,7 +562,7 @@ static struct kc_request *make_one(struct kc_port *p, struct ask *a, const struc
 	if (!r)
 		return NULL;
 	r->priv = a;
-	snprintf(r->what, sizeof(r->what), "balloon %s, %u %s", requests[a->role].what,
+	kc_say(r->what, sizeof(r->what), "balloon %s, %u %s", requests[a->role].what,
 		 a->npages ? a->npages : r->readable, a->npages ? "pages" : "bytes");
 	return r;
 }

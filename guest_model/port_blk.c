@@ -22,6 +22,7 @@
 #include <string.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_ids.h>
+#include <common/say.h>
 #include <guest_model/port_blk.h>
 
 #define SECTOR			KC_SECTOR
@@ -279,17 +280,17 @@ static int cut(struct kc_plan *plan, const struct kc_blk_ask *a, const struct kc
 
 static void describe(struct kc_request *r, const struct kc_blk_ask *a)
 {
-	int n = snprintf(r->what, sizeof(r->what), "blk %s", kc_blk_kind(a->kind)->name);
+	size_t n = kc_say(r->what, sizeof(r->what), "blk %s", kc_blk_kind(a->kind)->name);
 	const struct kc_blk_segment *s = &a->segs[0];
 
 	if (a->kind == KC_BLK_TYPE)
-		n += snprintf(r->what + n, sizeof(r->what) - n, " %u", a->type);
+		n += kc_say(r->what + n, sizeof(r->what) - n, " %u", a->type);
 	if (kc_blk_is_sized(a) || kc_blk_is_list(a) || s->sector)
-		n += snprintf(r->what + n, sizeof(r->what) - n, " sector %" PRIu64, s->sector);
+		n += kc_say(r->what + n, sizeof(r->what) - n, " sector %" PRIu64, s->sector);
 	if (kc_blk_is_sized(a) || a->kind == KC_BLK_TYPE)
-		snprintf(r->what + n, sizeof(r->what) - n, ", %u bytes", a->data);
+		kc_say(r->what + n, sizeof(r->what) - n, ", %u bytes", a->data);
 	if (kc_blk_is_list(a))
-		snprintf(r->what + n, sizeof(r->what) - n, ", %u sectors, flags 0x%x%s",
+		kc_say(r->what + n, sizeof(r->what) - n, ", %u sectors, flags 0x%x%s",
 			 s->sectors.n, s->flags, a->nsegs > 1 ? ", and more segments" : "");
 }
 

@@ -22,6 +22,7 @@ struct kc_stream {
 };
 
 struct kc_plan {
+	uint8_t *block;			/* what the streams point into */
 	struct kc_stream out;		/* device-readable */
 	struct kc_stream in;		/* device-writable */
 };
@@ -58,6 +59,9 @@ void kc_port_fill(const struct kc_port *p, enum kc_fill what, uint64_t serial, u
 /* Changes the poison bytes that happen to be what is expected in their place: the oracle would take
  * them for unwritten, and each such test would be run a second time. */
 void kc_poison_unlike(uint8_t *poison, const uint8_t *expected, uint32_t len);
+
+/* Zeroed, with room for so many segments; NULL: no memory. */
+struct kc_request *kc_request_alloc(unsigned nsegs);
 
 /*
  * Allocates guest memory for every piece and writes it; the request's segments, sizes and serial

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <linux/virtio_console.h>
 #include <linux/virtio_ids.h>
+#include <common/say.h>
 #include <guest_model/port_queue.h>
 
 #define BIT(n)		(1ull << (n))
@@ -132,7 +133,7 @@ static struct kc_request *build(struct kc_port *p, unsigned qi, const struct kc_
 		return NULL;
 	c->serial++;
 	c->nsent += qi == TX ? len : 0;
-	snprintf(r->what, sizeof(r->what), "console %s, %u bytes", qi == TX ? "output" : "input", len);
+	kc_say(r->what, sizeof(r->what), "console %s, %u bytes", qi == TX ? "output" : "input", len);
 	return r;
 }
 

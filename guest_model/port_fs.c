@@ -29,6 +29,7 @@
 #include <linux/fuse.h>
 #include <linux/virtio_fs.h>
 #include <linux/virtio_ids.h>
+#include <common/say.h>
 #include <guest_model/port_build.h>
 #include <kickcall/storage.h>
 
@@ -589,7 +590,7 @@ static struct kc_request *build(struct kc_port *p, const struct kc_shape *shape,
 	r->priv = q;
 	r->len_expected = UINT32_MAX;	/* the answer says it */
 	r->len_min = a->op->hiprio ? 0 : OUT_HEADER;
-	snprintf(r->what, sizeof(r->what), "fs %s, unique %llu", a->op->word,
+	kc_say(r->what, sizeof(r->what), "fs %s, unique %llu", a->op->word,
 		 (unsigned long long)(2 * r->serial));
 	return r;
 }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <common/say.h>
 #include <guest_model/port_build.h>
 
 #define NATURAL_BYTES	64u
@@ -98,15 +99,27 @@ static struct kc_request *loopback_make(struct kc_port *p, unsigned qi, const st
 	lb->serial = serial;
 	r->len_expected = r->readable < r->writable ? r->readable : r->writable;
 	r->len_min = r->len_expected;
-	snprintf(r->what, sizeof(r->what), "loopback %u bytes out, %u in", r->readable,
+	kc_say(r->what, sizeof(r->what), "loopback %u bytes out, %u in", r->readable,
 		 r->writable);
 	return r;
+}
+
+/* There is one. */
+static enum kc_payload_verdict say_difference(const uint8_t *actual, const uint8_t *expected,
+					      struct kc_err *why)
+{
+	uint32_t i = 0;
+
+	while (actual[i] == expected[i])
+		i++;
+	kc_err_set(why, -EIO, "byte %u: expected 0x%02x, actual 0x%02x", i, expected[i], actual[i]);
+	return KC_PAYLOAD_WRONG;
 }
 
 static enum kc_payload_verdict loopback_check(struct kc_port *p, unsigned qi, struct kc_request *r,
 					      const struct kc_used *u, int *code, struct kc_err *why)
 {
-	uint8_t *expected = calloc(1, (size_t)r->readable + 1);
+	uint8_t *expected = malloc((size_t)r->readable + 1);
 	uint8_t *actual = kc_request_read_back(p, r);
 	enum kc_payload_verdict verdict = KC_PAYLOAD_RIGHT;
 
@@ -119,13 +132,8 @@ static enum kc_payload_verdict loopback_check(struct kc_port *p, unsigned qi, st
 		*code = -ENOMEM;
 	} else {
 		kc_port_fill(p, KC_FILL_DATA, r->serial, expected, r->readable);
-		for (uint32_t i = 0; i < r->len_min && verdict == KC_PAYLOAD_RIGHT; i++) {
-			if (actual[i] == expected[i])
-				continue;
-			kc_err_set(why, -EIO, "byte %u: expected 0x%02x, actual 0x%02x", i,
-				   expected[i], actual[i]);
-			verdict = KC_PAYLOAD_WRONG;
-		}
+		if (memcmp(actual, expected, r->len_min))
+			verdict = say_difference(actual, expected, why);
 	}
 	free(expected);
 	free(actual);

@@ -26,6 +26,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
 #include <common/rng.h>
+#include <common/say.h>
 #include <guest_model/net.h>
 #include <guest_model/port_queue.h>
 
@@ -542,7 +543,7 @@ static struct kc_request *make_tx(struct kc_port *p, const struct kc_shape *shap
 		free(n->sent[n->nsent].bytes);
 		return NULL;
 	}
-	snprintf(r->what, sizeof(r->what), "net frame %u, %u bytes", n->nsent++, len);
+	kc_say(r->what, sizeof(r->what), "net frame %u, %u bytes", n->nsent++, len);
 	return r;
 }
 

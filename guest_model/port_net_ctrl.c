@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <common/say.h>
 #include <guest_model/net.h>
 #include <guest_model/port_queue.h>
 
@@ -253,7 +254,7 @@ struct kc_request *kc_net_make_ctrl(struct kc_port *p, const struct kc_shape *sh
 	q->sets_mac = c.sets_mac;
 	memcpy(q->mac, c.data, sizeof(q->mac));
 	note_offloads(p->priv, &c, q);
-	snprintf(r->what, sizeof(r->what), "net control class %u command %u, %u bytes", c.class,
+	kc_say(r->what, sizeof(r->what), "net control class %u command %u, %u bytes", c.class,
 		 c.command, c.len);
 	return r;
 }

@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <linux/virtio_config.h>
+#include <common/say.h>
 #include <guest_model/net.h>
 
 #define BUFFERS_MAX	1024u		/* of a packet: beyond this the number is nonsense */
@@ -92,7 +93,7 @@ struct kc_request *kc_net_make_rx(struct kc_port *p, const struct kc_shape *shap
 	data = (struct kc_data_range){ &plan.in, 0, len };
 	r = kc_net_build(p, &plan, &data, shape, KC_NET_RX, code, err);
 	if (r)
-		snprintf(r->what, sizeof(r->what), "net receive buffer, %u bytes", len);
+		kc_say(r->what, sizeof(r->what), "net receive buffer, %u bytes", len);
 	return r;
 }
 

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <linux/virtio_ids.h>
+#include <common/say.h>
 #include <guest_model/port_build.h>
 
 #define NATURAL_BYTES	64u
@@ -97,7 +98,7 @@ static struct kc_request *rng_make(struct kc_port *p, unsigned qi, const struct 
 	g->serial++;
 	r->len_expected = UINT32_MAX;
 	r->len_min = 1;
-	snprintf(r->what, sizeof(r->what), "rng %u bytes", r->writable);
+	kc_say(r->what, sizeof(r->what), "rng %u bytes", r->writable);
 	return r;
 }
 

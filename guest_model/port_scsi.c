@@ -20,6 +20,7 @@
 #include <string.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_scsi.h>
+#include <common/say.h>
 #include <guest_model/port_blk_storage.h>
 #include <guest_model/port_build.h>
 
@@ -427,7 +428,7 @@ static struct kc_request *scsi_make(struct kc_port *p, unsigned qi, const struct
 	begin(p, a);
 	r->priv = a;
 	r->len_expected = UINT32_MAX;
-	snprintf(r->what, sizeof(r->what), "scsi %s", a->event ? "event buffer" : a->control ?
+	kc_say(r->what, sizeof(r->what), "scsi %s", a->event ? "event buffer" : a->control ?
 		 a->control->word : a->command->word);
 	return r;
 }

@@ -25,6 +25,7 @@
 #include <string.h>
 #include <linux/virtio_ids.h>
 #include <common/rng.h>
+#include <common/say.h>
 #include <guest_model/vsock.h>
 
 #define BIT(n)			(1ull << (n))
@@ -357,7 +358,7 @@ static struct kc_request *make_tx(struct kc_port *p, const struct kc_shape *shap
 		r = build(p, &a, shape, len, bytes, code, err);
 	free(bytes);
 	if (r)
-		snprintf(r->what, sizeof(r->what), "vsock %s of flow %u, %u bytes",
+		kc_say(r->what, sizeof(r->what), "vsock %s of flow %u, %u bytes",
 			 op_name(a.op ? a.op : VIRTIO_VSOCK_OP_RST), a.flow, len);
 	return r;
 }

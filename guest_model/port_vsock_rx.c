@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <common/say.h>
 #include <guest_model/vsock.h>
 
 #define EVENT		2u
@@ -61,7 +62,7 @@ struct kc_request *kc_vsock_make_rx(struct kc_port *p, unsigned qi, const struct
 	if (!r)
 		return NULL;
 	v->serial++;
-	snprintf(r->what, sizeof(r->what), "vsock %s buffer, %u bytes",
+	kc_say(r->what, sizeof(r->what), "vsock %s buffer, %u bytes",
 		 qi == EVENT ? "event" : "receive", len);
 	return r;
 }

@@ -350,32 +350,54 @@ static bool is_inside(const struct kc_mem *m, uint64_t gpa, size_t len)
 	return true;
 }
 
-int kc_mem_write(struct kc_mem *m, uint64_t gpa, const void *buf, size_t len)
+static int write_pieces(struct kc_mem *m, uint64_t gpa, const uint8_t *buf, size_t len)
 {
 	size_t n;
 
 	if (!is_inside(m, gpa, len))
 		return -EFAULT;
-	for (size_t done = 0; done < len; done += n) {
-		uint8_t *host = piece(m, gpa + done, len - done, &n);
+	for (; len; gpa += n, buf += n, len -= n) {
+		uint8_t *host = piece(m, gpa, len, &n);
 
-		memcpy(host, (const uint8_t *)buf + done, n);
+		memcpy(host, buf, n);
 	}
+	return 0;
+}
+
+static int read_pieces(const struct kc_mem *m, uint64_t gpa, uint8_t *buf, size_t len)
+{
+	size_t n;
+
+	if (!is_inside(m, gpa, len))
+		return -EFAULT;
+	for (; len; gpa += n, buf += n, len -= n) {
+		const uint8_t *host = piece(m, gpa, len, &n);
+
+		memcpy(buf, host, n);
+	}
+	return 0;
+}
+
+/* Nearly always all of it lies in one region. */
+int kc_mem_write(struct kc_mem *m, uint64_t gpa, const void *buf, size_t len)
+{
+	uint8_t *host = len ? kc_mem_host(m, gpa, len) : NULL;
+
+	if (host)
+		memcpy(host, buf, len);
+	else if (write_pieces(m, gpa, buf, len))
+		return -EFAULT;
 	kc_mem_wrote(m, gpa, buf, len);
 	return 0;
 }
 
 int kc_mem_read(const struct kc_mem *m, uint64_t gpa, void *buf, size_t len)
 {
-	size_t n;
+	const uint8_t *host = len ? kc_mem_host(m, gpa, len) : NULL;
 
-	if (!is_inside(m, gpa, len))
-		return -EFAULT;
-	for (size_t done = 0; done < len; done += n) {
-		const uint8_t *host = piece(m, gpa + done, len - done, &n);
-
-		memcpy((uint8_t *)buf + done, host, n);
-	}
+	if (!host)
+		return read_pieces(m, gpa, buf, len);
+	memcpy(buf, host, len);
 	return 0;
 }
 

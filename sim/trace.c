@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
+#include <common/say.h>
 #include <sim/trace.h>
 
 const char *kc_actor_name(enum kc_actor a)
@@ -105,7 +106,7 @@ static void record(struct kc_trace *t, enum kc_actor actor, const char *op, uint
 	e->actor = actor;
 	e->value = value;
 	keep(e->op, sizeof(e->op), op);
-	vsnprintf(e->place, sizeof(e->place), place, ap);
+	kc_vsay(e->place, sizeof(e->place), place, ap);
 	keep(e->text, sizeof(e->text), text ? text : "");
 	if (t->file)
 		put_line(t, e, text);

@@ -22,7 +22,7 @@ static int setup(void **state)
 	struct kc_port_env env = { .mem = &f.g.mem, .ring_max_chain = 64, .seed = 3 };
 
 	*state = &f;
-	f.plan = (struct kc_plan){ { 0 }, { 0 } };
+	f.plan = (struct kc_plan){ 0 };
 	guest_init(&f.g);
 	f.port = kc_port_alloc(&kc_port_loopback, &env, 16, &f.err);
 	return f.port ? 0 : -1;
