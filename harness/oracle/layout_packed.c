@@ -240,33 +240,43 @@ static const char *vagueness(const struct kc_oracle *o, const struct kc_watch_qu
 	return NULL;
 }
 
+/* Does a list that the books do not know begin there? */
+static bool is_next(const struct kc_oracle *o, const struct kc_watch_queue *q, uint32_t pos)
+{
+	return !q->slot_serial[slot_of(q, pos)] &&
+		is_available(shadow_desc(o, q, pos).flags, wrap_of(q, pos));
+}
+
 static bool offer_next(struct kc_oracle *o, struct kc_watch_queue *q, uint32_t *pos)
 {
-	struct kc_watch_chain *c, like = { .idx = entry(q, *pos), .pos = *pos };
+	struct kc_offer offer = { .idx = entry(q, *pos), .pos = *pos };
+	struct kc_watch_chain *c;
 
-	if (q->slot_serial[slot_of(q, *pos)] ||
-	    !is_available(shadow_desc(o, q, *pos).flags, wrap_of(q, *pos)))
+	if (!is_next(o, q, *pos))
 		return false;
-	like.slots = measure(o, q, *pos, &like.head);
-	like.bad = vagueness(o, q, *pos, like.slots);
-	q->vague |= like.bad != NULL;
-	c = kc_watch_offer(o, q, &like, 1);
+	offer.slots = measure(o, q, *pos, &offer.head);
+	offer.bad = vagueness(o, q, *pos, offer.slots);
+	q->vague |= offer.bad != NULL;
+	c = kc_watch_offer(o, q, &offer, 1);
 	if (!c)
 		return false;
 	if (c->pos != *pos)
 		kc_watch_derail(o, q);	/* an id that is in flight: which of the two is used? */
-	own_slots(o, q, *pos, like.slots, c->serial);
-	*pos = kc_watch_forward(q, *pos, like.slots);
+	own_slots(o, q, *pos, offer.slots, c->serial);
+	*pos = kc_watch_forward(q, *pos, offer.slots);
 	q->offered++;
 	return true;
 }
 
 static void read_offered(struct kc_oracle *o, struct kc_watch_queue *q, bool at_start)
 {
-	struct kc_wish wish = kick_wish(q);
 	uint64_t since = q->serial;
 	uint32_t pos = q->offered_pos;
+	struct kc_wish wish;
 
+	if (!is_next(o, q, pos))
+		return;
+	wish = kick_wish(q);
 	while (offer_next(o, q, &pos))
 		;
 	if (pos != q->offered_pos || q->serial != since)

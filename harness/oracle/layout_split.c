@@ -6,6 +6,7 @@
  */
 #include <inttypes.h>
 #include <string.h>
+#include <common/apart.h>
 #include <harness/oracle/watch.h>
 
 static uint32_t period(uint32_t size)
@@ -167,10 +168,11 @@ static void read_offered(struct kc_oracle *o, struct kc_watch_queue *q, bool at_
 	wish = kick_wish(q);
 	for (uint32_t k = 0; k < n && k < size; k++) {
 		uint16_t i = (uint16_t)(q->offered_pos + k);
-		struct kc_watch_chain *c, like = { .idx = i, .pos = i, .slots = 1 };
+		struct kc_offer offer = { .idx = i, .pos = i, .slots = 1 };
+		struct kc_watch_chain *c;
 
-		like.head = kc_shadow_u16(&o->shadow, q->cfg.avail + kc_avail_slot(i % size));
-		c = kc_watch_offer(o, q, &like, 1 + (n - 1 - k) / size);
+		offer.head = kc_shadow_u16(&o->shadow, q->cfg.avail + kc_avail_slot(i % size));
+		c = kc_watch_offer(o, q, &offer, 1 + (n - 1 - k) / size);
 		if (!c)
 			return;
 		q->slot_serial[i % size] = c->serial;
@@ -211,7 +213,7 @@ static int batch_before(const struct kc_oracle *o, const struct kc_watch_queue *
 
 /* One used entry of the `left` new ones; returns how many it stands for, or 0 when it names a chain
  * that only a look at the available ring can explain (unless final). */
-static uint16_t take_used(struct kc_oracle *o, struct kc_watch_queue *q, uint16_t left, bool final)
+static KC_APART uint16_t take_used(struct kc_oracle *o, struct kc_watch_queue *q, uint16_t left, bool final)
 {
 	uint64_t off = kc_used_slot(q->used_pos % q->cfg.size);
 	struct kc_watch_used u = {
@@ -386,8 +388,8 @@ static void touch_offered(struct kc_oracle *o, struct kc_watch_queue *q, const s
 	uint32_t slot = w->gpa > first ? (uint32_t)((w->gpa - first) / 2) : 0;
 
 	for (; slot < q->cfg.size && first + 2ull * slot < w->end; slot++) {
-		struct kc_watch_chain like = { .idx = (uint16_t)q->offered_pos,
-					       .pos = q->offered_pos, .slots = 1 };
+		struct kc_offer offer = { .idx = (uint16_t)q->offered_pos, .pos = q->offered_pos,
+					  .slots = 1 };
 		uint64_t at = first + 2ull * slot;
 		uint16_t head;
 
@@ -399,8 +401,8 @@ static void touch_offered(struct kc_oracle *o, struct kc_watch_queue *q, const s
 			continue;
 		kc_watch_malformed(q, "an available entry was rewritten before it was used");
 		memcpy(&head, w->buf + (at - w->gpa), sizeof(head));
-		like.head = le16toh(head);
-		kc_watch_offer(o, q, &like, 1);
+		offer.head = le16toh(head);
+		kc_watch_offer(o, q, &offer, 1);
 	}
 }
 

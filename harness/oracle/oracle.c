@@ -14,7 +14,7 @@
 #include <linux/vhost.h>
 #include <harness/oracle/watch.h>
 
-const struct kc_point *const kc_points[] = {
+const struct kc_point *const kc_points[KC_POINTS_MAX + 1] = {
 	&kc_point_indices,	/* first: what went astray is not lost */
 	&kc_point_conservation,
 	&kc_point_used_len,
@@ -59,6 +59,22 @@ void kc_accuse(struct kc_oracle *o, const char *clause, const char *fmt, ...)
 		o->cfg.accuse(o->cfg.ctx, clause, text);
 }
 
+static void list_handlers(struct kc_oracle *o)
+{
+	for (unsigned h = 0; h < KC_HANDLERS; h++) {
+		const struct kc_point **list = o->points_with[h];
+
+		for (unsigned i = 0; kc_points[i]; i++) {
+			void (*fn)(void);
+
+			memcpy(&fn, (const char *)kc_points[i] + offsetof(struct kc_point, session) +
+			       h * sizeof(fn), sizeof(fn));
+			if (fn)
+				*list++ = kc_points[i];
+		}
+	}
+}
+
 struct kc_oracle *kc_oracle_new(const struct kc_oracle_config *c)
 {
 	struct kc_oracle *o = calloc(1, sizeof(*o));
@@ -66,6 +82,7 @@ struct kc_oracle *kc_oracle_new(const struct kc_oracle_config *c)
 	if (!o)
 		return NULL;
 	o->cfg = *c;
+	list_handlers(o);
 	if (kc_shadow_init(&o->shadow, c->mem)) {
 		free(o);
 		return NULL;

@@ -17,9 +17,10 @@
  * for the last list of a batch, or for all of it: the former is not judged then.
  */
 #include <inttypes.h>
+#include <common/apart.h>
 #include <harness/oracle/watch.h>
 
-static void suspect(struct kc_oracle *o, const struct kc_watch_queue *q,
+static KC_APART void suspect(struct kc_oracle *o, const struct kc_watch_queue *q,
 		    const struct kc_watch_used *u, uint64_t n, uint64_t first)
 {
 	char how[64];

@@ -11,6 +11,7 @@
  * flight. If it happens to name one, nobody can tell. Flags are sampled: what comes and goes
  * between two looks is not seen.
  */
+#include <common/apart.h>
 #include <harness/oracle/watch.h>
 
 static void started(struct kc_oracle *o, struct kc_watch_queue *q)
@@ -43,19 +44,26 @@ static void entry_used(struct kc_oracle *o, struct kc_watch_queue *q, const stru
 		  q->qi, u->idx, u->idx % q->cfg.size, u->id, u->len);
 }
 
-static void looked(struct kc_oracle *o, struct kc_watch_queue *q)
+static KC_APART void judge_flags(struct kc_oracle *o, struct kc_watch_queue *q, uint32_t flags)
 {
 	enum kc_rule rule = q->cfg.event_idx ? KC_RULE_FLAGS_EVENT_IDX : KC_RULE_FLAGS;
 	char what[128];
+
+	if (q->layout->flags_defined(q, flags, what, sizeof(what)))
+		return;
+	q->indices.flags_told = true;
+	kc_accuse(o, kc_rule_clause(rule, q->layout), "queue %u: %s", q->qi, what);
+}
+
+static void looked(struct kc_oracle *o, struct kc_watch_queue *q)
+{
 	uint32_t flags;
 
 	if (!q->started || !q->device_host || q->malformed || q->indices.flags_told)
 		return;
 	flags = q->layout->device_flags(q->device_host);
-	if (flags == q->indices.flags_at_start || q->layout->flags_defined(q, flags, what, sizeof(what)))
-		return;
-	q->indices.flags_told = true;
-	kc_accuse(o, kc_rule_clause(rule, q->layout), "queue %u: %s", q->qi, what);
+	if (flags != q->indices.flags_at_start)
+		judge_flags(o, q, flags);
 }
 
 static void look_for_strays(struct kc_oracle *o, struct kc_watch_queue *q)

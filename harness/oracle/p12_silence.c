@@ -13,6 +13,7 @@
  * it to be safe.
  */
 #include <inttypes.h>
+#include <common/apart.h>
 #include <harness/oracle/watch.h>
 
 static const char *since(bool reset)
@@ -61,16 +62,22 @@ static void entry_used(struct kc_oracle *o, struct kc_watch_queue *q, const stru
 }
 
 /* Between two comparisons of all memory. */
-static void looked(struct kc_oracle *o, struct kc_watch_queue *q)
+static KC_APART void judge_stopped(struct kc_oracle *o, struct kc_watch_queue *q)
 {
 	char what[96];
 
-	if (q->started || !q->quietness.barrier || o->silence.barrier || q->quietness.told_idx ||
-	    !q->device_host || !q->layout->moved(o, q, what, sizeof(what)))
+	if (!q->layout->moved(o, q, what, sizeof(what)))
 		return;
 	q->quietness.told_idx = true;
 	kc_accuse(o, "VU-RING-STATE-01", "queue %u: %s, expected a stopped ring not to be processed", q->qi,
 		  what);
+}
+
+static void looked(struct kc_oracle *o, struct kc_watch_queue *q)
+{
+	if (!q->started && q->quietness.barrier && !o->silence.barrier && !q->quietness.told_idx &&
+	    q->device_host)
+		judge_stopped(o, q);
 }
 
 static void called(struct kc_oracle *o, struct kc_watch_queue *q, uint64_t n)

@@ -70,7 +70,13 @@ struct kc_point {
 	void (*awake)(struct kc_oracle *o, uint64_t cpu_ms, uint64_t ms);	/* live */
 };
 
-extern const struct kc_point *const kc_points[];	/* NULL-terminated */
+/* Handlers, counted by where they stand in the struct. */
+#define KC_HANDLER(name)	((offsetof(struct kc_point, name) - offsetof(struct kc_point, session)) / \
+				 sizeof(void (*)(void)))
+#define KC_HANDLERS		(KC_HANDLER(awake) + 1)
+
+#define KC_POINTS_MAX	13u
+extern const struct kc_point *const kc_points[KC_POINTS_MAX + 1];	/* NULL-terminated */
 extern const struct kc_point kc_point_conservation, kc_point_used_len, kc_point_canary,
 	kc_point_ownership, kc_point_indices, kc_point_notify, kc_point_in_order, kc_point_base,
 	kc_point_grammar, kc_point_progress, kc_point_silence, kc_point_log,

@@ -9,25 +9,11 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <common/words.h>
 #include <harness/oracle/shadow.h>
 #include <sim/pristine.h>
 
 #define PAGE	4096u
-#define ONES	0x0101010101010101ull
-
-/* Eight bytes at once, where most look alike; those that do not are looked at one by one. */
-static uint64_t word_at(const uint8_t *p)
-{
-	uint64_t w;
-
-	memcpy(&w, p, sizeof(w));
-	return w;
-}
-
-static bool has_zero_byte(uint64_t w)
-{
-	return (w - ONES) & ~w & ONES << 7;
-}
 
 /* From the kernel, which gives a page when it is first needed; calloc(3) may take used memory and clear all of
  * it. NULL: no memory. */
@@ -95,24 +81,36 @@ void kc_shadow_fini(struct kc_shadow *s)
 /* The part of a range that lies in one region: offset in the region, and offset in the range. */
 struct part {
 	uint64_t off, from, len;
+	uint64_t gpa, end;		/* the range */
 };
 
-static bool part_of(const struct kc_shadow_region *r, uint64_t gpa, uint64_t len, struct part *p)
+static struct kc_shadow_region *first_part(const struct kc_shadow *s, uint64_t gpa, uint64_t len, struct part *p)
 {
-	uint64_t end = len > UINT64_MAX - gpa ? UINT64_MAX : gpa + len;
-	uint64_t lo = gpa > r->gpa ? gpa : r->gpa;
-	uint64_t hi = end < r->gpa + r->size ? end : r->gpa + r->size;
+	p->gpa = gpa;
+	p->end = len > UINT64_MAX - gpa ? UINT64_MAX : gpa + len;
+	return (struct kc_shadow_region *)s->r;
+}
 
-	if (lo >= hi)
+static bool part_of(const struct kc_shadow_region *r, struct part *p)
+{
+	uint64_t lo = p->gpa, hi = p->end, end = r->gpa + r->size;
+
+	if (lo >= end || hi <= r->gpa)
 		return false;
-	*p = (struct part){ .off = lo - r->gpa, .from = lo - gpa, .len = hi - lo };
-	return true;
+	if (lo < r->gpa)
+		lo = r->gpa;
+	if (hi > end)
+		hi = end;
+	p->off = lo - r->gpa;
+	p->from = lo - p->gpa;
+	p->len = hi - lo;
+	return p->len;
 }
 
 #define FOR_EACH_PART(s, reg, gpa, len, p)						\
-	for (struct kc_shadow_region *reg = (struct kc_shadow_region *)(s)->r;		\
+	for (struct kc_shadow_region *reg = first_part(s, gpa, len, &(p));		\
 	     reg < (s)->r + (s)->n; reg++)						\
-		if (part_of(reg, gpa, len, &(p)))
+		if (part_of(reg, &(p)))
 
 uint64_t kc_shadow_overlap(const struct kc_shadow *s, uint64_t gpa, uint64_t len)
 {
@@ -181,7 +179,7 @@ static uint64_t untouched_in(const struct kc_shadow_region *r, uint64_t i, uint6
 	uint64_t n = 0;
 
 	while (i < end) {
-		if (end - i >= 8 && !has_zero_byte(word_at(r->host + i) ^ word_at(r->copy + i))) {
+		if (end - i >= 8 && !kc_has_zero_byte(kc_word_at(r->host + i) ^ kc_word_at(r->copy + i))) {
 			i += 8;
 			continue;
 		}
@@ -206,10 +204,10 @@ uint64_t kc_shadow_untouched(const struct kc_shadow *s, uint64_t gpa, uint64_t l
 static void permit_in(uint8_t *permit, uint64_t len, bool on)
 {
 	while (len) {
-		uint64_t marks = len >= 8 ? word_at(permit) : 0;
+		uint64_t marks = len >= 8 ? kc_word_at(permit) : 0;
 
-		if (len >= 8 && !has_zero_byte(~marks) && (on || !has_zero_byte(marks))) {
-			marks = on ? marks + ONES : marks - ONES;
+		if (len >= 8 && !kc_has_zero_byte(~marks) && (on || !kc_has_zero_byte(marks))) {
+			marks = on ? marks + KC_ONES : marks - KC_ONES;
 			memcpy(permit, &marks, 8);
 			permit += 8;
 			len -= 8;
@@ -313,7 +311,7 @@ static bool is_wrong(const struct comparison *c, const struct kc_shadow_region *
 /* The device may have written all of it, or has written nothing. */
 static bool is_right_word(const struct kc_shadow_region *r, uint64_t i)
 {
-	return !has_zero_byte(word_at(r->permit + i)) || word_at(r->host + i) == word_at(r->copy + i);
+	return kc_word_at(r->host + i) == kc_word_at(r->copy + i) || !kc_has_zero_byte(kc_word_at(r->permit + i));
 }
 
 /* Runs go on from page to page, up to `end`; *i is left behind the run. */
@@ -332,13 +330,13 @@ static void tell_run(const struct comparison *c, struct kc_shadow_region *r, uin
 		(*i)++;
 }
 
-/* Of page i. memcmp(3) takes half as long again under valgrind, and most of the time there. */
+/* Of page i. memcmp(3) goes byte by byte under valgrind, and would take most of the time there. */
 static bool is_same_page(const struct kc_shadow_region *r, uint64_t i)
 {
 	uint64_t differs = 0;
 
 	for (unsigned at = 0; at < PAGE; at += 8)
-		differs |= word_at(r->host + i + at) ^ word_at(r->copy + i + at);
+		differs |= kc_word_at(r->host + i + at) ^ kc_word_at(r->copy + i + at);
 	return !differs;
 }
 
@@ -349,10 +347,8 @@ static void compare_part(const struct comparison *c, struct kc_shadow_region *r,
 		uint64_t page_end = i - i % PAGE + PAGE;
 		uint64_t end = page_end < to ? page_end : to;
 
-		if (end - i == PAGE ? is_same_page(r, i) : !memcmp(r->host + i, r->copy + i, end - i)) {
+		if (end - i == PAGE && is_same_page(r, i))
 			i = end;
-			continue;
-		}
 		while (i < end)
 			if (end - i >= 8 && is_right_word(r, i))
 				i += 8;

@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <common/apart.h>
 #include <harness/oracle/watch.h>
 
 #define SPANS_KEPT	65536u	/* of a chain rewritten again and again */
@@ -145,6 +146,23 @@ static void enlist(struct kc_watch_queue *q, struct kc_watch_chain *c)
 	q->inflight++;
 }
 
+/* A chain costs two allocations, which the next one finds made. NULL: no memory. */
+static struct kc_watch_chain *take_chain(struct kc_oracle *o)
+{
+	struct kc_watch_chain *c = o->spare;
+
+	if (!c)
+		return calloc(1, sizeof(*c));
+	o->spare = c->next;
+	return c;
+}
+
+static void put_chain(struct kc_oracle *o, struct kc_watch_chain *c)
+{
+	c->next = o->spare;
+	o->spare = c;
+}
+
 static void drop(struct kc_oracle *o, struct kc_watch_queue *q, struct kc_watch_chain *c)
 {
 	release(&o->shadow, c);
@@ -154,8 +172,7 @@ static void drop(struct kc_oracle *o, struct kc_watch_queue *q, struct kc_watch_
 		q->outstanding -= c->allowed;
 		unlist(q, c);
 	}
-	free(c->spans);
-	free(c);
+	put_chain(o, c);
 }
 
 /* --- What the driver offers ------------------------------------------------------------------- */
@@ -212,9 +229,9 @@ static bool covers_device_area(const struct kc_watch_queue *q, const struct kc_w
 }
 
 struct kc_watch_chain *kc_watch_offer(struct kc_oracle *o, struct kc_watch_queue *q,
-				      const struct kc_watch_chain *like, uint64_t times)
+				      const struct kc_offer *offer, uint64_t times)
 {
-	struct kc_watch_chain *c = q->by_head[like->head];
+	struct kc_watch_chain *c = q->by_head[offer->head];
 
 	if (c && !c->used) {
 		offer_again(q, c, times);
@@ -222,15 +239,15 @@ struct kc_watch_chain *kc_watch_offer(struct kc_oracle *o, struct kc_watch_queue
 	}
 	if (c)
 		drop(o, q, c);
-	c = calloc(1, sizeof(*c));
+	c = take_chain(o);
 	if (!c) {
 		give_up(o);
 		return NULL;
 	}
-	*c = (struct kc_watch_chain){ .serial = ++q->serial, .idx = like->idx, .head = like->head,
-				      .pos = like->pos, .slots = like->slots, .allowed = times,
-				      .bad = like->bad, .line = kc_watch_line(o),
-				      .kicks_before = q->kicks };
+	*c = (struct kc_watch_chain){ .spans = c->spans, .cap = c->cap, .serial = ++q->serial,
+				      .idx = offer->idx, .head = offer->head, .pos = offer->pos,
+				      .slots = offer->slots, .allowed = times, .bad = offer->bad,
+				      .line = kc_watch_line(o), .kicks_before = q->kicks };
 	q->layout->walk(o, q, c);
 	hold(&o->shadow, c);
 	q->by_head[c->head] = c;
@@ -514,6 +531,12 @@ void kc_watch_free(struct kc_oracle *o)
 		forget_chains(o, o->q[qi]);
 		free(o->q[qi]);
 	}
+	while (o->spare) {
+		struct kc_watch_chain *c = take_chain(o);
+
+		free(c->spans);
+		free(c);
+	}
 }
 
 /* --- kickcall's own writes -------------------------------------------------------------------- */
@@ -530,7 +553,7 @@ bool kc_own_write_changes(const struct kc_oracle *o, const struct kc_own_write *
 {
 	uint64_t lo = gpa > w->gpa ? gpa : w->gpa;
 	uint64_t hi = gpa + len < w->end ? gpa + len : w->end;
-	uint8_t old[256];
+	uint8_t old[32];
 
 	for (; lo < hi; lo += sizeof(old)) {
 		size_t n = hi - lo < sizeof(old) ? hi - lo : sizeof(old);
@@ -602,7 +625,7 @@ static bool has_span(const struct kc_watch_chain *c, const struct kc_span *s)
 }
 
 /* What the chain allows now is added to what it allowed before. */
-static void walk_again(struct kc_oracle *o, struct kc_watch_queue *q, struct kc_watch_chain *c)
+static KC_APART void walk_again(struct kc_oracle *o, struct kc_watch_queue *q, struct kc_watch_chain *c)
 {
 	struct kc_watch_chain fresh = { .idx = c->idx, .head = c->head, .pos = c->pos, .slots = c->slots };
 	struct kc_span *spans;

@@ -125,6 +125,9 @@ struct kc_oracle {
 	unsigned nq;			/* all beyond are NULL */
 	unsigned running;		/* queues that are started */
 	bool failed;			/* out of memory: judges nothing any more */
+	struct kc_watch_chain *spare;	/* chains dropped, with their spans' memory, linked by next */
+	/* For each handler the points that have it, ended by NULL. */
+	const struct kc_point *points_with[KC_HANDLERS][KC_POINTS_MAX + 1];
 	unsigned compared;		/* line of the script at the last comparison of all memory */
 	uint64_t features;		/* of the last SET_FEATURES */
 	uint64_t events;		/* everything that happened, for progress */
@@ -159,9 +162,9 @@ void kc_accuse(struct kc_oracle *o, const char *clause, const char *fmt, ...)
 /* Runs one handler of every point that has it. */
 #define kc_points_tell(o, handler, ...)							\
 	do {										\
-		for (const struct kc_point *const *pp_ = kc_points; *pp_; pp_++)	\
-			if ((*pp_)->handler)						\
-				(*pp_)->handler(o, ##__VA_ARGS__);			\
+		for (const struct kc_point *const *pp_ =				\
+		     (o)->points_with[KC_HANDLER(handler)]; *pp_; pp_++)		\
+			(*pp_)->handler(o, ##__VA_ARGS__);				\
 	} while (0)
 
 /* The same for the one listener, if there is one. */
@@ -204,10 +207,16 @@ uint32_t kc_watch_distance(const struct kc_watch_queue *q, uint32_t from, uint32
 bool kc_watch_asks(const struct kc_watch_queue *q, struct kc_wish w, uint32_t from, uint64_t n);
 /* Does the wish ask for a kick for the last n positions offered? */
 bool kc_watch_asks_last(const struct kc_watch_queue *q, struct kc_wish w, uint64_t n);
-/* A chain like *like (idx, head, pos, slots, bad) was offered and may be used so many times: it goes
+/* What the available ring says of a chain. */
+struct kc_offer {
+	uint16_t idx, head;
+	uint32_t pos, slots;
+	const char *bad;
+};
+/* The chain was offered and may be used so many times: it goes
  * into the books. NULL: no memory. */
 struct kc_watch_chain *kc_watch_offer(struct kc_oracle *o, struct kc_watch_queue *q,
-				      const struct kc_watch_chain *like, uint64_t times);
+				      const struct kc_offer *offer, uint64_t times);
 /* The chains after serial `since` were published together; the device wished so of kicks before. */
 void kc_watch_offered(struct kc_oracle *o, struct kc_watch_queue *q, uint64_t since,
 		      struct kc_wish wish, uint32_t pos, bool at_start);
