@@ -13,7 +13,7 @@ enum added { ADDED, ADD_FULL, ADD_OVER };
 
 static struct kc_request *make_request(struct kc_world *w, unsigned qi, const struct kc_shape *shape)
 {
-	struct kc_err err = { "" };
+	struct kc_err *err = &w->vmm.err;
 	struct kc_request *r;
 	int code = 0;
 
@@ -21,13 +21,13 @@ static struct kc_request *make_request(struct kc_world *w, unsigned qi, const st
 		kc_world_script_error(w, "requests need a negotiated device");
 		return NULL;
 	}
-	r = w->port->ops->make(w->port, qi, shape, &code, &err);
+	r = w->port->ops->make(w->port, qi, shape, &code, err);
 	if (!r && (code == -EINVAL || code == -EPERM))
-		kc_world_stop(w, KC_SKIP, "%s cannot take that request: %s", w->port->ops->device, err.msg);
+		kc_world_stop(w, KC_SKIP, "%s cannot take that request: %s", w->port->ops->device, err->msg);
 	else if (!r && code == -EBADMSG)
-		kc_world_script_error(w, "%s", err.msg);
+		kc_world_script_error(w, "%s", err->msg);
 	else if (!r)
-		kc_world_stop(w, KC_ERROR, "making a request: %s%s", err.msg,
+		kc_world_stop(w, KC_ERROR, "making a request: %s%s", err->msg,
 			      code == -ENOMEM && !w->script->large_memory ? " ('memory large' has more)" : "");
 	return r;
 }
@@ -249,13 +249,11 @@ static bool one_is_used(void *arg)
 int kc_world_wait_used(struct kc_world *w, unsigned qi, unsigned n)
 {
 	struct kc_world_queue *q = &w->q[qi];
-	char what[96];
 
 	for (unsigned done = 0; done < n && !w->over;) {
 		unsigned got;
 
-		snprintf(what, sizeof(what), "used entry %u of %u on queue %u", done + 1, n, qi);
-		if (kc_world_wait(w, one_is_used, &q->ring, "", what))
+		if (kc_world_wait(w, one_is_used, &q->ring, "used entry %u of %u on queue %u", done + 1, n, qi))
 			return -1;
 		got = kc_world_reap(w, qi);
 		done += got;
@@ -301,7 +299,7 @@ KC_VERB(hello)
 		if (!kc_sched_wait(w->sched, one_is_used, &w->q[rx].ring, w->cfg.timeout_ns / 10))
 			break;
 	}
-	if (kc_world_wait(w, one_is_used, &w->q[rx].ring, "", "a frame that says hello"))
+	if (kc_world_wait(w, one_is_used, &w->q[rx].ring, "a frame that says hello"))
 		return -1;
 	kc_world_reap(w, (unsigned)rx);
 	kc_world_checkpoint(w, s->qi);
@@ -362,7 +360,6 @@ KC_VERB(wait_call)
 {
 	struct kc_world_queue *q = kc_world_queue(w, s->qi);
 	struct wait_call x = { w, s->qi, 0 };
-	char what[64];
 	bool there;
 
 	if (!q)
@@ -373,8 +370,8 @@ KC_VERB(wait_call)
 		there = q->ring.ops->arm(&q->ring);
 		kc_world_suppression(w, s->qi);
 		kc_sched_point(w->sched);
-		snprintf(what, sizeof(what), "a call on queue %u with %u in flight", s->qi, q->outstanding);
-		if (!there && kc_world_wait(w, call_came, &x, "", what))
+		if (!there && kc_world_wait(w, call_came, &x, "a call on queue %u with %u in flight", s->qi,
+					    q->outstanding))
 			return -1;
 		if (!kc_world_reap(w, s->qi) && there)
 			return kc_world_stop(w, KC_INCONCLUSIVE, "queue %u: used idx has moved, and no entry "

@@ -115,7 +115,7 @@ KC_VERB(expect_logged)
 		return kc_world_script_error(w, w->vmm.log.on ?
 					     "nothing has been changed since the log was switched on" :
 					     "the log is off");
-	return kc_world_wait(w, all_logged, w, "", "every page that was changed is marked in the log");
+	return kc_world_wait(w, all_logged, w, "every page that was changed is marked in the log");
 }
 
 KC_VERB(expect_nothing_used)
@@ -230,10 +230,8 @@ static bool no_call_missing(void *arg)
 static int await_calls(struct kc_world *w, unsigned qi)
 {
 	struct wait_due x = { w, qi };
-	char what[64];
 
-	snprintf(what, sizeof(what), "the call that is due on queue %u", qi);
-	return kc_world_wait(w, no_call_missing, &x, "", what);
+	return kc_world_wait(w, no_call_missing, &x, "the call that is due on queue %u", qi);
 }
 
 KC_VERB(expect_call_due)
@@ -298,7 +296,7 @@ KC_VERB(expect_call)
 	if (!q)
 		return -1;
 	x = (struct any_call){ w, s->qi, q->mark.calls };
-	return kc_world_wait(w, call_seen, &x, "", "a call");
+	return kc_world_wait(w, call_seen, &x, "a call");
 }
 
 /* The device's area of a split ring, at rest or as it is. */

@@ -7,7 +7,10 @@
  * is slow on purpose and sleeps beyond the deadline is given the same patience.
  */
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
+#include <common/apart.h>
 #include <harness/world/blame.h>
 #include <harness/world/world.h>
 
@@ -36,12 +39,12 @@ static void take_event(struct kc_world *w, struct kc_event *ev)
 
 void kc_world_check_connection(struct kc_world *w)
 {
-	struct kc_event ev;
+	struct kc_event *ev = &w->event;
 
 	if (w->lost || !w->cfg.be->connected)
 		return;
-	while (!w->lost && !w->over && w->cfg.be->ops->next_event(w->cfg.be, &ev) == 1)
-		take_event(w, &ev);
+	while (!w->lost && !w->over && w->cfg.be->ops->next_event(w->cfg.be, ev) == 1)
+		take_event(w, ev);
 }
 
 void kc_world_empty_inbox(struct kc_world *w)
@@ -76,30 +79,28 @@ static bool pred_or_lost(void *arg)
 }
 
 /* After the long wait: rings are stopped one by one; what the oracle can prove, it proves. */
-static int undecided(struct kc_world *w, const char *what)
+static void undecided(struct kc_world *w, const char *what)
 {
 	for (unsigned qi = 0; qi < KC_QUEUES_MAX; qi++)
 		if (w->q[qi].made && w->vmm.q[qi].started)
 			kc_world_stop_queue(w, qi, NULL);
 	w->over = true;
-	if (w->result->verdict == KC_FAIL)
-		return -1;
-	return kc_world_stop(w, KC_INCONCLUSIVE, "%s has not come, and nothing proves that it never will",
-			     what);
+	if (w->result->verdict != KC_FAIL)
+		kc_world_stop(w, KC_INCONCLUSIVE, "%s has not come, and nothing proves that it never will",
+			      what);
 }
 
-static int lost_while_waiting(struct kc_world *w, const char *clause, const char *what)
+static void lost_while_waiting(struct kc_world *w, const char *what)
 {
 	char how[256];
 
 	w->over = true;
 	if (w->loss_allowed) {
 		kc_world_judge_loss(w);
-		return -1;
+		return;
 	}
 	kc_blame_describe(w->cfg.be, w->cfg.busy_poll, how, sizeof(how));
-	kc_world_violate(w, clause, "expected %s, actual: %s", what, how);
-	return -1;
+	kc_world_violate(w, "", "expected %s, actual: %s", what, how);
 }
 
 /* Did the time run out, with nothing proved? In sim a back-end that is slow on purpose may still sleep. */
@@ -108,35 +109,48 @@ static bool ran_out(const struct kc_world *w, int ret)
 	return ret == -ETIMEDOUT && (w->cfg.mode == KC_MODE_LIVE || kc_sched_asleep(w->sched));
 }
 
-static int give_up(struct kc_world *w, int ret, const char *clause, const char *what)
+static void give_up(struct kc_world *w, int ret, const char *what)
 {
 	unsigned before = w->result->nviolations;
 
-	if (w->cfg.mode == KC_MODE_LIVE || ran_out(w, ret))
-		return undecided(w, what);
+	if (w->cfg.mode == KC_MODE_LIVE || ran_out(w, ret)) {
+		undecided(w, what);
+		return;
+	}
 	kc_oracle_quiet(w->oracle);
 	w->over = true;
 	if (w->result->nviolations > before && w->result->verdict == KC_FAIL)
-		return -1;
-	kc_world_violate(w, clause, "%s has not come, and %s", what, ret == -EDEADLK ?
+		return;
+	kc_world_violate(w, "", "%s has not come, and %s", what, ret == -EDEADLK ?
 			 "nothing can run any more: it never will" :
 			 "the back-end keeps running without getting there");
-	return -1;
 }
 
-int kc_world_wait(struct kc_world *w, bool (*pred)(void *arg), void *arg, const char *clause,
-		  const char *what)
+static KC_APART void fail_to_come(struct kc_world *w, int ret, const char *what, va_list ap)
+{
+	char text[128];
+
+	vsnprintf(text, sizeof(text), what, ap);
+	if (w->lost)
+		lost_while_waiting(w, text);
+	else
+		give_up(w, ret, text);
+}
+
+int kc_world_wait(struct kc_world *w, bool (*pred)(void *arg), void *arg, const char *what, ...)
 {
 	struct wait_or_loss x = { w, pred, arg };
 	int ret = kc_sched_wait(w->sched, pred_or_lost, &x, w->cfg.timeout_ns);
+	va_list ap;
 
 	if (ran_out(w, ret))
 		ret = kc_sched_wait(w->sched, pred_or_lost, &x, 10 * w->cfg.timeout_ns);
 	if (ret == 0 && (!w->lost || pred(arg)))
 		return 0;
-	if (w->lost)
-		return lost_while_waiting(w, clause, what);
-	return give_up(w, ret, clause, what);
+	va_start(ap, what);
+	fail_to_come(w, ret, what, ap);
+	va_end(ap);
+	return -1;
 }
 
 static bool far_end_rests(void *arg)

@@ -352,16 +352,17 @@ static void judge_len(struct kc_world *w, unsigned qi, const struct kc_request *
 
 static void judge_request(struct kc_world *w, unsigned qi, struct kc_request *r, const struct kc_used *u)
 {
-	struct kc_err why = { "" };
+	struct kc_err *why = &w->vmm.err;
 	int code = 0;
 
+	why->msg[0] = '\0';
 	w->port->clause = NULL;
-	switch (w->port->ops->check(w->port, qi, r, u, &code, &why)) {
+	switch (w->port->ops->check(w->port, qi, r, u, &code, why)) {
 	case KC_PAYLOAD_RIGHT:
 		w->answered_ok++;
 		break;
 	case KC_PAYLOAD_WRONG:
-		kc_world_violate(w, payload_clause(w), "%s: %s", r->what, why.msg);
+		kc_world_violate(w, payload_clause(w), "%s: %s", r->what, why->msg);
 		break;
 	case KC_PAYLOAD_FAILED:
 		refused(w, r, code);

@@ -121,6 +121,7 @@ struct kc_world {
 	struct kc_msg older[KC_VU_MAX];	/* by request: the reply before last_reply */
 	struct kc_msg inbox[KC_INBOX_MAX];	/* came before anybody asked for it */
 	unsigned ninbox;
+	struct kc_event event;		/* the one being looked at: too large for the stack of every wait */
 	enum kc_outcome last_outcome;
 	uint32_t last_request;
 	uint8_t held[8192];		/* bytes held back by `together` */
@@ -200,9 +201,9 @@ void kc_world_settle(struct kc_world *w);
 /* Everything is done: does the back-end sleep? Else a violation. Quick, unless it is awake. */
 void kc_world_judge_spinning(struct kc_world *w);
 /* Waits for pred. 0; -1 when it cannot come any more: the world then knows why (proved, lost, or
- * inconclusive) and what says what was awaited. */
-int kc_world_wait(struct kc_world *w, bool (*pred)(void *arg), void *arg, const char *clause,
-		  const char *what);
+ * inconclusive) and what, formatted like printf's, says what was awaited. */
+int kc_world_wait(struct kc_world *w, bool (*pred)(void *arg), void *arg, const char *what, ...)
+	__attribute__((format(printf, 4, 5)));
 /* Takes used entries off the ring and checks their payload. Returns how many. */
 unsigned kc_world_reap(struct kc_world *w, unsigned qi);
 /* Notices an unexpected end of the connection, and keeps the messages that have come for `expect`. */
