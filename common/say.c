@@ -10,34 +10,32 @@
 
 #define DIGITS_MAX	20	/* of 2^64 - 1 */
 
-/* Room is what may still be written, the final 0 not counted. */
 struct text {
-	char *at;
-	size_t room;
+	char *at, *last;	/* last is for the final 0 */
 };
 
-static void put(struct text *t, const char *s, size_t len)
+static void put(struct text *t, char c)
 {
-	size_t n = len < t->room ? len : t->room;
-
-	memcpy(t->at, s, n);
-	t->at += n;
-	t->room -= n;
+	if (t->at < t->last)
+		*t->at++ = c;
 }
 
 static void put_number(struct text *t, unsigned long long v)
 {
-	char digits[DIGITS_MAX], *p = digits + DIGITS_MAX;
+	char digits[DIGITS_MAX];
+	unsigned n = 0;
 
 	do {
-		*--p = (char)('0' + v % 10);
+		digits[n++] = (char)('0' + v % 10);
 	} while (v /= 10);
-	put(t, p, (size_t)(digits + DIGITS_MAX - p));
+	while (n)
+		put(t, digits[--n]);
 }
 
 static void put_string(struct text *t, const char *s)
 {
-	put(t, s, strlen(s));
+	while (*s)
+		put(t, *s++);
 }
 
 /* The conversion behind a '%'; returns what follows it, or NULL if it is not known here. */
@@ -51,7 +49,7 @@ static const char *convert(struct text *t, const char *spec, va_list *ap)
 		put_string(t, va_arg(*ap, const char *));
 		return spec + 1;
 	case '%':
-		put(t, spec, 1);
+		put(t, '%');
 		return spec + 1;
 	}
 	if (!strncmp(spec, "lu", 2)) {
@@ -68,20 +66,17 @@ static const char *convert(struct text *t, const char *spec, va_list *ap)
 /* False if there is a conversion that is not known here. */
 static bool say(struct text *t, const char *fmt, va_list *ap)
 {
-	while (fmt && *fmt) {
-		const char *literal = fmt;
-
-		fmt = strchrnul(fmt, '%');
-		put(t, literal, (size_t)(fmt - literal));
-		if (*fmt)
+	while (fmt && *fmt)
+		if (*fmt == '%')
 			fmt = convert(t, fmt + 1, ap);
-	}
+		else
+			put(t, *fmt++);
 	return fmt;
 }
 
 size_t kc_vsay(char *buf, size_t cap, const char *fmt, va_list ap)
 {
-	struct text t = { buf, cap - 1 };
+	struct text t = { buf, buf + cap - 1 };
 	va_list quick, whole;
 
 	va_copy(quick, ap);

@@ -105,9 +105,11 @@ static void record(struct kc_trace *t, enum kc_actor actor, const char *op, uint
 	e->step = t->step;
 	e->actor = actor;
 	e->value = value;
-	keep(e->op, sizeof(e->op), op);
+	e->op = op;
 	kc_vsay(e->place, sizeof(e->place), place, ap);
-	keep(e->text, sizeof(e->text), text ? text : "");
+	e->text[0] = '\0';
+	if (text)
+		keep(e->text, sizeof(e->text), text);
 	if (t->file)
 		put_line(t, e, text);
 }

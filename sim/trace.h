@@ -21,7 +21,7 @@ struct kc_trace_event {
 	int64_t time_ns;
 	unsigned step;			/* script line */
 	enum kc_actor actor;
-	char op[24];
+	const char *op;			/* a literal: not copied */
 	char place[48];
 	uint64_t value;
 	char text[160];			/* instead of value, if not empty */
@@ -37,7 +37,7 @@ struct kc_trace {
 	struct kc_trace_event kept[KC_TRACE_KEPT];	/* at count % KC_TRACE_KEPT */
 };
 
-/* place is printf-formatted. t may be NULL. */
+/* op lives as long as t; place is printf-formatted. t may be NULL. */
 void kc_trace_value(struct kc_trace *t, enum kc_actor actor, const char *op, uint64_t value,
 		    const char *place, ...) __attribute__((format(printf, 5, 6)));
 void kc_trace_text(struct kc_trace *t, enum kc_actor actor, const char *op, const char *text,

@@ -72,7 +72,6 @@ struct kc_layout {
 	const char *used_name;		/* ...and kc_watch_used.idx... */
 	const char *id_name;		/* ...and kc_watch_chain.head */
 	uint32_t (*period)(uint32_t size);
-	uint64_t (*device_bytes)(uint32_t size);	/* of the device's area */
 	/* The position in a vhost base: where the device goes on reading. */
 	uint32_t (*base_pos)(const struct kc_watch_queue *q, uint32_t base);
 	/* The ring lies in memory as the driver made it; cfg is set. / The device has acknowledged that it

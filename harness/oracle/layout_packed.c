@@ -29,12 +29,6 @@ static uint32_t period(uint32_t size)
 	return 2 * size;
 }
 
-static uint64_t device_bytes(uint32_t size)
-{
-	(void)size;
-	return KC_EVENT_BYTES;
-}
-
 static uint32_t slot_of(const struct kc_watch_queue *q, uint32_t pos)
 {
 	return pos % q->cfg.size;
@@ -86,6 +80,8 @@ static void start(struct kc_oracle *o, struct kc_watch_queue *q)
 {
 	q->desc_host = kc_watch_host(&o->shadow, q->cfg.desc, kc_pdesc_bytes(q->cfg.size));
 	q->device_host = kc_watch_host(&o->shadow, q->cfg.used, KC_EVENT_BYTES);
+	q->desc_bytes = kc_pdesc_bytes(q->cfg.size);
+	q->avail_bytes = KC_EVENT_BYTES;
 	q->used_gpa = q->cfg.used;
 	q->used_bytes = KC_EVENT_BYTES;
 	q->ring_gpa = q->cfg.desc;
@@ -679,7 +675,6 @@ const struct kc_layout kc_layout_packed = {
 	.used_name = "slot",
 	.id_name = "id",
 	.period = period,
-	.device_bytes = device_bytes,
 	.base_pos = base_pos,
 	.show = show,
 	.entry = entry,

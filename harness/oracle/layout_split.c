@@ -15,11 +15,6 @@ static uint32_t period(uint32_t size)
 	return 65536;
 }
 
-static uint64_t device_bytes(uint32_t size)
-{
-	return kc_used_bytes(size);
-}
-
 static uint32_t base_pos(const struct kc_watch_queue *q, uint32_t base)
 {
 	(void)q;
@@ -44,6 +39,8 @@ static void start(struct kc_oracle *o, struct kc_watch_queue *q)
 {
 	q->desc_host = kc_watch_host(&o->shadow, q->cfg.desc, kc_desc_bytes(q->cfg.size));
 	q->device_host = kc_watch_host(&o->shadow, q->cfg.used, kc_used_bytes(q->cfg.size));
+	q->desc_bytes = kc_desc_bytes(q->cfg.size);
+	q->avail_bytes = kc_avail_bytes(q->cfg.size);
 	q->used_gpa = q->cfg.used;
 	q->used_bytes = kc_used_bytes(q->cfg.size);
 	/* not from memory: the device may have begun before we were told */
@@ -487,7 +484,6 @@ const struct kc_layout kc_layout_split = {
 	.used_name = "used entry",
 	.id_name = "head",
 	.period = period,
-	.device_bytes = device_bytes,
 	.base_pos = base_pos,
 	.show = show,
 	.entry = show,

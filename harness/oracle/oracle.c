@@ -550,6 +550,16 @@ void kc_oracle_finish(struct kc_oracle *o)
 
 /* --- What the books say ----------------------------------------------------------------------- */
 
+static uint16_t used_idx(const struct kc_watch_queue *q)
+{
+	return q && q->layout ? q->layout->show(q, q->used_pos) : 0;
+}
+
+uint16_t kc_oracle_used_idx(const struct kc_oracle *o, unsigned qi)
+{
+	return used_idx(qi < o->nq ? o->q[qi] : NULL);
+}
+
 void kc_oracle_view(const struct kc_oracle *o, unsigned qi, struct kc_oracle_view *v)
 {
 	const struct kc_watch_queue *q = qi < o->nq ? o->q[qi] : NULL;
@@ -560,8 +570,7 @@ void kc_oracle_view(const struct kc_oracle *o, unsigned qi, struct kc_oracle_vie
 	*v = (struct kc_oracle_view){
 		.started = q->started, .enabled = q->enabled, .malformed = q->malformed, .driver_broke = q->broke,
 		.offered = q->offered, .used = q->used,
-		.used_idx = q->layout ? q->layout->show(q, q->used_pos) : 0, .calls = q->calls,
-		.kicks = q->kicks, .errors = q->errors,
+		.used_idx = used_idx(q), .calls = q->calls, .kicks = q->kicks, .errors = q->errors,
 		.call_due = q->notify.due || q->notify.due_empty,
 		.calls_due = q->notify.dues, .calls_spurious = q->notify.spurious,
 	};

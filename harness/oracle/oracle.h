@@ -166,6 +166,8 @@ struct kc_oracle_view {
 	uint64_t calls_spurious;	/* calls that were not due (first after start excepted) */
 };
 void kc_oracle_view(const struct kc_oracle *o, unsigned qi, struct kc_oracle_view *v);
+/* That one of it: it is asked for after every switch. */
+uint16_t kc_oracle_used_idx(const struct kc_oracle *o, unsigned qi);
 /* Bytes inside the first used.len that still hold their poison. If > 0 the same scenario must be
  * run with the complementary poison before anyone is accused: of *clause, in these words. */
 uint64_t kc_oracle_suspicions(const struct kc_oracle *o, const char **clause, char *first, size_t cap);

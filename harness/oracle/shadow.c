@@ -127,15 +127,23 @@ bool kc_shadow_inside(const struct kc_shadow *s, uint64_t gpa, uint64_t len)
 	return kc_shadow_overlap(s, gpa, len) == len;
 }
 
+/* The copy of a range that lies in one region, as nearly all do; else NULL. */
+static const uint8_t *copy_of(const struct kc_shadow *s, uint64_t gpa, uint64_t len)
+{
+	for (const struct kc_shadow_region *r = s->r; r < s->r + s->n; r++)
+		if (gpa - r->gpa < r->size && len <= r->size - (gpa - r->gpa))
+			return r->copy + (gpa - r->gpa);
+	return NULL;
+}
+
 bool kc_shadow_read(const struct kc_shadow *s, uint64_t gpa, void *buf, size_t len)
 {
+	const uint8_t *copy = copy_of(s, gpa, len);
 	uint64_t found = 0;
 	struct part p;
 
-	for (const struct kc_shadow_region *r = s->r; r < s->r + s->n; r++) {
-		if (gpa - r->gpa >= r->size || len > r->size - (gpa - r->gpa))
-			continue;
-		memcpy(buf, r->copy + (gpa - r->gpa), len);	/* as nearly always */
+	if (copy) {
+		memcpy(buf, copy, len);
 		return true;
 	}
 	memset(buf, 0, len);
@@ -148,9 +156,13 @@ bool kc_shadow_read(const struct kc_shadow *s, uint64_t gpa, void *buf, size_t l
 
 uint16_t kc_shadow_u16(const struct kc_shadow *s, uint64_t gpa)
 {
+	const uint8_t *copy = copy_of(s, gpa, sizeof(uint16_t));
 	uint16_t v;
 
-	kc_shadow_read(s, gpa, &v, sizeof(v));
+	if (copy)
+		memcpy(&v, copy, sizeof(v));
+	else
+		kc_shadow_read(s, gpa, &v, sizeof(v));
 	return le16toh(v);
 }
 

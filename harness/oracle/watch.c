@@ -541,13 +541,6 @@ void kc_watch_free(struct kc_oracle *o)
 
 /* --- kickcall's own writes -------------------------------------------------------------------- */
 
-bool kc_own_write_overlaps(const struct kc_own_write *w, uint64_t gpa, uint64_t len)
-{
-	uint64_t end = len > UINT64_MAX - gpa ? UINT64_MAX : gpa + len;
-
-	return w->gpa < end && gpa < w->end;
-}
-
 bool kc_own_write_changes(const struct kc_oracle *o, const struct kc_own_write *w, uint64_t gpa,
 			  uint64_t len)
 {
@@ -598,16 +591,24 @@ static void look_before(struct kc_oracle *o, struct kc_watch_queue *q)
 	kc_points_tell(o, looked, q);
 }
 
+/* Most of what the driver writes is data. */
+static bool is_in_ring(const struct kc_watch_queue *q, const struct kc_own_write *w)
+{
+	return kc_own_write_overlaps(w, q->cfg.desc, q->desc_bytes) ||
+		kc_own_write_overlaps(w, q->cfg.avail, q->avail_bytes) ||
+		kc_own_write_overlaps(w, q->used_gpa, q->used_bytes);
+}
+
 /* The shadow still holds what was there before. */
 static void before_write(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_own_write *w)
 {
-	bool offers = q->layout->offers(q, w);
+	bool in_ring = is_in_ring(q, w), offers = in_ring && q->layout->offers(q, w);
 	bool pinned = kc_shadow_pinned(&o->shadow, w->gpa, w->end - w->gpa);
 
 	/* first: memory holds what the driver wrote there already */
-	if (kc_own_write_overlaps(w, q->cfg.used, q->layout->device_bytes(q->cfg.size)))
+	if (kc_own_write_overlaps(w, q->used_gpa, q->used_bytes))
 		q->layout->touch_used(o, q, w);
-	if (pinned || offers || (q->layout->suppresses(q, w) && q->notify.unsure))
+	if (pinned || offers || (in_ring && q->notify.unsure && q->layout->suppresses(q, w)))
 		look_before(o, q);
 	if (pinned)
 		touch_chains(o, q, w);
@@ -650,8 +651,9 @@ static KC_APART void walk_again(struct kc_oracle *o, struct kc_watch_queue *q, s
 
 static void after_write(struct kc_oracle *o, struct kc_watch_queue *q, const struct kc_own_write *w)
 {
+	bool in_ring = is_in_ring(q, w);
 	bool sound = !q->malformed && !q->derailed;	/* the books know where the driver is */
-	const char *why = sound && q->layout->exposed ? q->layout->exposed(o, q, w) : NULL;
+	const char *why = in_ring && sound && q->layout->exposed ? q->layout->exposed(o, q, w) : NULL;
 
 	if (why)
 		kc_watch_driver_broke(q, why);
@@ -659,7 +661,7 @@ static void after_write(struct kc_oracle *o, struct kc_watch_queue *q, const str
 		for (struct kc_watch_chain *c = q->first; c; c = c->next)
 			if (c->touched)
 				walk_again(o, q, c);
-	if (!q->layout->suppresses(q, w))
+	if (!in_ring || !q->layout->suppresses(q, w))
 		return;
 	kc_points_tell(o, suppression, q);
 	heed_wish(o, q);

@@ -87,6 +87,7 @@ struct kc_watch_queue {
 	bool scribbled;			/* the driver wrote used->idx, namely: */
 	uint16_t scribble;
 	uint8_t *desc_host, *device_host;	/* its areas in memory, or NULL */
+	uint64_t desc_bytes, avail_bytes;	/* of the descriptors, and of the driver's area */
 	uint64_t used_gpa, used_bytes;	/* where the device may write at any time */
 	uint64_t ring_gpa, ring_bytes;	/* where both sides write, by turns; split: nowhere */
 	uint32_t offered_pos;		/* as far as offered */
@@ -230,7 +231,13 @@ bool kc_watch_is_left(const struct kc_watch_queue *q, uint32_t id);
 uint64_t kc_watch_left_unused(const struct kc_watch_queue *q);
 /* The memory itself, or NULL if it is not in one region. */
 uint8_t *kc_watch_host(const struct kc_shadow *s, uint64_t gpa, uint64_t len);
-bool kc_own_write_overlaps(const struct kc_own_write *w, uint64_t gpa, uint64_t len);
+/* Asked of every write, several times over: inline. */
+static inline bool kc_own_write_overlaps(const struct kc_own_write *w, uint64_t gpa, uint64_t len)
+{
+	uint64_t end = len > UINT64_MAX - gpa ? UINT64_MAX : gpa + len;
+
+	return w->gpa < end && gpa < w->end;
+}
 /* Does it really change something there? */
 bool kc_own_write_changes(const struct kc_oracle *o, const struct kc_own_write *w, uint64_t gpa,
 			  uint64_t len);

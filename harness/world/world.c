@@ -34,7 +34,7 @@ void kc_world_watch_message(void *ctx, const struct kc_msg *m, bool out)
 void kc_world_observe(void *ctx)
 {
 	struct kc_world *w = ctx;
-	struct kc_oracle_view v;
+	uint16_t used_idx;
 
 	kc_oracle_observe(w->oracle);
 	kc_vmm_poll(&w->vmm);
@@ -51,10 +51,10 @@ void kc_world_observe(void *ctx)
 		}
 		for (; q->seen_errors < w->vmm.q[qi].errors; q->seen_errors++)
 			kc_oracle_ring_error(w->oracle, qi);
-		kc_oracle_view(w->oracle, qi, &v);
-		if (v.used_idx != q->seen_used_idx)
-			kc_trace_value(&w->trace, KC_ACTOR_BACKEND, "used-idx", v.used_idx, "queue %u", qi);
-		q->seen_used_idx = v.used_idx;
+		used_idx = kc_oracle_used_idx(w->oracle, qi);
+		if (used_idx != q->seen_used_idx)
+			kc_trace_value(&w->trace, KC_ACTOR_BACKEND, "used-idx", used_idx, "queue %u", qi);
+		q->seen_used_idx = used_idx;
 	}
 }
 
