@@ -15,6 +15,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <linux/vhost.h>
@@ -25,6 +26,8 @@
 #ifndef VIRTIO_F_NOTIFICATION_DATA
 #define VIRTIO_F_NOTIFICATION_DATA 38
 #endif
+
+#define AT_ONCE_MAX	16u	/* descriptors: more are looked at one by one */
 
 /* Not CONFIGURE_MEM_SLOTS: whoever takes it must use ADD_MEM_REG. INFLIGHT_SHMFD only on demand: some
  * back-ends rightly wait for the SET_INFLIGHT_FD that then is due. */
@@ -205,13 +208,6 @@ static void poll_err(struct kc_vmm_queue *q)
 		q->errors += n;
 }
 
-void kc_vmm_poll(struct kc_vmm *v)
-{
-	kc_kvm_poll(v->kvm);
-	for (unsigned qi = 0; qi < v->nq; qi++)
-		poll_err(&v->q[qi]);
-}
-
 unsigned kc_vmm_pollfds(void *ctx, int *fds, unsigned cap)
 {
 	struct kc_vmm *v = ctx;
@@ -223,6 +219,36 @@ unsigned kc_vmm_pollfds(void *ctx, int *fds, unsigned cap)
 		if (v->q[qi].err)
 			fds[n++] = kc_evfd_fd(v->q[qi].err);
 	return n;
+}
+
+/* One system call for the many looks that find nothing. Where it cannot speak for all, it says no. */
+static bool nothing_has_come(struct kc_vmm *v)
+{
+	int fds[AT_ONCE_MAX];
+	struct pollfd p[AT_ONCE_MAX];
+	unsigned n;
+
+	if (kc_sched_mode(v->sched) != KC_MODE_LIVE || !v->be->ops->pollfd)
+		return false;
+	n = kc_vmm_pollfds(v, fds, AT_ONCE_MAX);
+	if (n == AT_ONCE_MAX)
+		return false;
+	for (unsigned i = 0; i < n; i++) {
+		if (fds[i] < 0)
+			return false;
+		p[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+	}
+	return poll(p, n, 0) == 0;
+}
+
+void kc_vmm_poll(struct kc_vmm *v)
+{
+	v->silent = nothing_has_come(v);
+	if (v->silent)
+		return;
+	kc_kvm_poll(v->kvm);
+	for (unsigned qi = 0; qi < v->nq; qi++)
+		poll_err(&v->q[qi]);
 }
 
 static void drop_evfds(struct kc_vmm *v, unsigned qi)

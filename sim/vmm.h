@@ -83,6 +83,7 @@ struct kc_vmm {
 	struct kc_vmm_inflight inflight;	/* outlives the session */
 	struct kc_vmm_queue q[KC_QUEUES_MAX];
 	unsigned nq;			/* q[nq] and those behind it have never been started */
+	bool silent;			/* live: at the last kc_vmm_poll nothing had come, on the socket neither */
 	uint64_t interrupts[KC_QUEUES_MAX];	/* delivered to the vCPU, by MSI data */
 	/* Told when a queue's life changes: true just before SET_VRING_KICK is sent, false when the
 	 * stop is over (its last calls are in interrupts), the start failed, or the queue was

@@ -401,7 +401,7 @@ static bool reap_one(struct kc_world *w, unsigned qi)
 
 	if (ret == 0)
 		return false;
-	kc_world_observe(w);
+	kc_oracle_observe(w->oracle);	/* it judges first; what else has come can wait */
 	if (ret < 0) {
 		impossible_entry(w, qi, ret, &u);
 		return ret == -EPROTO;
