@@ -74,7 +74,8 @@ static bool pred_or_lost(void *arg)
 
 	if (x->pred(x->arg))
 		return true;
-	kc_world_check_connection(x->w);
+	if (!x->w->vmm.silent)
+		kc_world_check_connection(x->w);
 	return x->w->lost;
 }
 
@@ -160,7 +161,17 @@ static bool far_end_rests(void *arg)
 	return !w->cfg.far_end || kc_far_end_quiet(w->cfg.far_end);
 }
 
-/* Live, when the peer's process is not known: a round trip, then a moment for its ring threads. */
+/* Nobody rests who was told to poll (VU-MSG-KICK-01). */
+static bool has_to_poll(const struct kc_world *w)
+{
+	for (unsigned qi = 0; qi < w->nq; qi++)
+		if (w->vmm.q[qi].started && !w->vmm.q[qi].kick)
+			return true;
+	return false;
+}
+
+/* Live, when the peer's process is not known, or never rests: a round trip, then a moment for its ring
+ * threads. */
 static void settle_by_message(struct kc_world *w)
 {
 	struct kc_msg m;
@@ -176,7 +187,7 @@ static void settle_by_message(struct kc_world *w)
 void kc_world_settle(struct kc_world *w)
 {
 	w->polls = (struct kc_proc_polls){ 0 };		/* it is to poll from now on */
-	if (w->cfg.mode == KC_MODE_SIM || w->cfg.be->pid)
+	if (w->cfg.mode == KC_MODE_SIM || (w->cfg.be->pid && !has_to_poll(w)))
 		kc_sched_quiesce(w->sched, w->cfg.timeout_ns);
 	else
 		settle_by_message(w);
