@@ -17,7 +17,7 @@ check: need-all
 	@echo 'make check: everything passed'
 
 # Those first that take longest. (check-sanitizers runs all that unit does.)
-check-parts: check-valgrind coverage e2e-long check-mutants scenarios
+check-parts: check-valgrind-long check-valgrind coverage e2e-long check-mutants scenarios
 
 # What is missing is named; nothing is ever installed from here.
 # `make deps check` in one go: first the one, then the other, with -j as well. (What is installed changes
@@ -64,10 +64,24 @@ define every-scenario
 	done; done
 endef
 
-.PHONY: check-valgrind
-VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full --trace-children=no
-check-valgrind: $(KICKCALL)
-	$(call every-scenario,$(VALGRIND) $(KICKCALL),--timeout-scale 10)
+# $(call long,COMMAND,OPTIONS IN SIM,OPTIONS LIVE): those that no selection has.
+define long
+	$(1) run --device loopback --mode sim --timeout-scale 30 $(2) $(LONG)
+	$(1) run --device loopback --mode live --timeout-scale 30 $(3) $(LONG)
+endef
+
+# Every call costs there, so this build has as much inlined as can be. (The other builds have the warnings.)
+# The longest scenario takes minutes: one layout in the simulator, the other live, and the other way round
+# with the sanitizers; check-long has all of it.
+.PHONY: check-valgrind check-valgrind-long valgrind-built
+VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full --trace-children=no build/valgrind/kickcall
+valgrind-built:
+	@$(MAKE) --no-print-directory BUILD=build/valgrind WARN= \
+		CFLAGS="-O3 -g $$(CC='$(CC)' AR='$(AR)' LINKER='$(LINKER)' tests/lto.sh)" all
+check-valgrind: valgrind-built
+	$(call every-scenario,$(VALGRIND),--timeout-scale 10)
+check-valgrind-long: valgrind-built
+	$(call long,$(VALGRIND),--variant layout=packed,--variant layout=split)
 
 # Units, and every scenario. What was reached is counted meanwhile, for coverage.
 .PHONY: check-sanitizers
@@ -78,6 +92,7 @@ check-sanitizers:
 	@find build/san -name '*.gcda' -delete
 	$(SAN_MAKE) unit
 	$(call every-scenario,build/san/kickcall)
+	$(call long,build/san/kickcall,--variant layout=split,--variant layout=packed)
 
 .PHONY: check-mutants
 check-mutants: $(KICKCALL)
@@ -99,8 +114,8 @@ $(BUILD)/tests/ref_server: tests/e2e/ref_server.c $(LIB)
 	$(call say,TEST,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(KC_FLAGS) $(LINKER) $(LDFLAGS) -o $@ $< $(LIB) $(LIBS)
 
-# What check has no time for: every scenario on every device, and the long ones under valgrind and the
-# sanitizers, in the simulator and live. For a change that reaches far, and before a release.
+# What check has no time for: every scenario on every device, and both layouts of the long ones under
+# valgrind and the sanitizers, in the simulator and live. For a change that reaches far, and before a release.
 .PHONY: check-long long-parts long-valgrind long-sanitizers long-scenarios
 check-long: need-all
 	@$(MAKE) --no-print-directory -j$(JOBS) all
@@ -108,12 +123,8 @@ check-long: need-all
 	@echo 'make check-long: everything passed'
 long-parts: long-valgrind long-sanitizers long-scenarios
 
-# $(call long,COMMAND): two at a time are its two layouts.
-long = @set -e; for mode in sim live; do \
-		$(1) run --device loopback --mode $$mode --jobs 2 --timeout-scale 30 $(LONG); \
-	done
-long-valgrind: $(KICKCALL)
-	$(call long,$(VALGRIND) $(KICKCALL))
+long-valgrind: valgrind-built
+	$(call long,$(VALGRIND))
 long-sanitizers:
 	$(SAN_MAKE) all
 	$(call long,build/san/kickcall)
