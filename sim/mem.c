@@ -24,6 +24,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <common/zeroes.h>
 #include <sim/mem.h>
 #include <sim/pristine.h>
 
@@ -258,7 +259,7 @@ int kc_mem_init(struct kc_mem *m, const struct kc_mem_layout_row *rows, unsigned
 		ret = map_region(r, err);
 	}
 	if (!ret) {
-		m->heap = calloc(1, sizeof(struct heap));
+		m->heap = kc_zeroes(sizeof(struct heap));
 		if (m->heap)
 			heap_init(m->heap, m->regions, m->nregions);
 		else
@@ -301,7 +302,7 @@ void kc_mem_fini(struct kc_mem *m)
 		drop_region(&m->regions[i]);
 	if (h)
 		free(h->blocks);
-	free(h);
+	kc_zeroes_free(h, sizeof(*h));
 	memset(m, 0, sizeof(*m));
 }
 
