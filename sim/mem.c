@@ -24,7 +24,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include <common/zeroes.h>
 #include <sim/mem.h>
 #include <sim/pristine.h>
 
@@ -259,7 +258,7 @@ int kc_mem_init(struct kc_mem *m, const struct kc_mem_layout_row *rows, unsigned
 		ret = map_region(r, err);
 	}
 	if (!ret) {
-		m->heap = kc_zeroes(sizeof(struct heap));
+		m->heap = calloc(1, sizeof(struct heap));
 		if (m->heap)
 			heap_init(m->heap, m->regions, m->nregions);
 		else
@@ -302,7 +301,7 @@ void kc_mem_fini(struct kc_mem *m)
 		drop_region(&m->regions[i]);
 	if (h)
 		free(h->blocks);
-	kc_zeroes_free(h, sizeof(*h));
+	free(h);
 	memset(m, 0, sizeof(*m));
 }
 

@@ -10,11 +10,19 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <common/words.h>
-#include <common/zeroes.h>
 #include <harness/oracle/shadow.h>
 #include <sim/pristine.h>
 
 #define PAGE	4096u
+
+/* From the kernel, which gives a page when it is first needed; calloc(3) may take used memory and clear all of
+ * it. NULL: no memory. */
+static void *zeroes(uint64_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
 
 static uint64_t pins_bytes(const struct kc_shadow_region *r)
 {
@@ -31,9 +39,9 @@ static int init_region(struct kc_shadow_region *r, const struct kc_region *from)
 	if (kc_pristine_map(r->gpa, r->size, &copy))
 		return -ENOMEM;
 	r->copy = copy;
-	r->fresh = kc_zeroes(r->size);
-	r->permit = kc_zeroes(r->size);
-	r->pins = kc_zeroes(pins_bytes(r));
+	r->fresh = zeroes(r->size);
+	r->permit = zeroes(r->size);
+	r->pins = zeroes(pins_bytes(r));
 	if (!r->fresh || !r->permit || !r->pins)
 		return -ENOMEM;
 	return 0;
@@ -53,14 +61,19 @@ int kc_shadow_init(struct kc_shadow *s, const struct kc_mem *mem)
 	return 0;
 }
 
+static void drop(void *p, uint64_t bytes)
+{
+	if (p)
+		munmap(p, bytes);
+}
+
 void kc_shadow_fini(struct kc_shadow *s)
 {
 	for (struct kc_shadow_region *r = s->r; r < s->r + s->n; r++) {
-		if (r->copy)
-			munmap(r->copy, r->size);
-		kc_zeroes_free(r->fresh, r->size);
-		kc_zeroes_free(r->permit, r->size);
-		kc_zeroes_free(r->pins, pins_bytes(r));
+		drop(r->copy, r->size);
+		drop(r->fresh, r->size);
+		drop(r->permit, r->size);
+		drop(r->pins, pins_bytes(r));
 	}
 	memset(s, 0, sizeof(*s));
 }

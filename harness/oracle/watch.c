@@ -20,11 +20,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <common/apart.h>
-#include <common/zeroes.h>
 #include <harness/oracle/watch.h>
 
 #define SPANS_KEPT	65536u	/* of a chain rewritten again and again */
-#define HEADS_BYTES	(KC_WATCH_HEADS * sizeof(struct kc_watch_chain *))
 #define SEARCHED_SPANS	256u	/* of a rewritten chain: the same span is not added again */
 
 struct kc_watch_queue *kc_watch_queue(struct kc_oracle *o, unsigned qi)
@@ -441,7 +439,7 @@ static void forget_chains(struct kc_oracle *o, struct kc_watch_queue *q)
 	for (uint32_t h = 0; q->known; h++)
 		if (q->by_head[h])
 			drop(o, q, q->by_head[h]);
-	kc_zeroes_free(q->by_head, HEADS_BYTES);
+	free(q->by_head);
 	free(q->slot_serial);
 	q->by_head = NULL;
 	q->slot_serial = NULL;
@@ -480,7 +478,7 @@ int kc_watch_start(struct kc_oracle *o, struct kc_watch_queue *q, const struct k
 	clear(q, cfg);
 	q->layout = cfg->packed ? &kc_layout_packed : &kc_layout_split;
 	q->period = q->layout->period(cfg->size);
-	q->by_head = kc_zeroes(HEADS_BYTES);
+	q->by_head = calloc(KC_WATCH_HEADS, sizeof(struct kc_watch_chain *));
 	q->slot_serial = calloc(cfg->size, sizeof(*q->slot_serial));
 	if (!q->by_head || !q->slot_serial) {
 		forget_chains(o, q);
