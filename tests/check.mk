@@ -8,7 +8,7 @@ JOBS     ?= $(shell nproc 2>/dev/null || echo 1)
 
 # Everything is built first; then the parts share the processors (one more than there are, as some of them
 # wait now and then), each part's output in one piece. Most end-to-end tests look at the clock (nothing may
-# take for ever), so they have the machine to themselves, a processor each.
+# take for ever) and wait half of their time, so they have the machine to themselves, two to a processor.
 .PHONY: check check-parts
 check: need-all
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/tests/ref_server
@@ -107,7 +107,7 @@ coverage: check-sanitizers
 e2e: e2e-quick e2e-long
 E2E = @BUILD=$(BUILD) $(PYTHON) -m pytest -q -p no:cacheprovider tests/e2e
 e2e-quick: $(KICKCALL) $(BUILD)/tests/ref_server
-	$(E2E) -m 'not long' -n $(JOBS)
+	$(E2E) -m 'not long' -n $$((2 * $(JOBS)))
 e2e-long: $(KICKCALL) $(BUILD)/tests/ref_server
 	$(E2E) -m long
 
