@@ -214,8 +214,7 @@ struct kc_offer {
 	uint32_t pos, slots;
 	const char *bad;
 };
-/* The chain was offered and may be used so many times: it goes
- * into the books. NULL: no memory. */
+/* The chain was offered and may be used so many times: it goes into the books. NULL: no memory. */
 struct kc_watch_chain *kc_watch_offer(struct kc_oracle *o, struct kc_watch_queue *q,
 				      const struct kc_offer *offer, uint64_t times);
 /* The chains after serial `since` were published together; the device wished so of kicks before. */

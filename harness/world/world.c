@@ -66,9 +66,7 @@ static int step_backend(void *arg)
 
 	be->now_ns = kc_sched_now(w->sched);
 	ret = be->ops->step(be);
-	if (ret > 0)
-		kc_world_observe(w);
-	else if (be->wake_ns)
+	if (ret <= 0 && be->wake_ns)
 		kc_sched_wake_at(w->sched, be->wake_ns);
 	return ret;
 }
@@ -401,13 +399,14 @@ static bool reap_one(struct kc_world *w, unsigned qi)
 
 	if (ret == 0)
 		return false;
-	kc_oracle_observe(w->oracle);	/* it judges first; what else has come can wait */
+	/* The oracle judges first. */
 	if (ret < 0) {
+		kc_oracle_observe(w->oracle);
 		impossible_entry(w, qi, ret, &u);
 		return ret == -EPROTO;
 	}
-	judge_request(w, qi, u.token, &u);
 	kc_oracle_reaped(w->oracle, qi, u.id);
+	judge_request(w, qi, u.token, &u);
 	w->port->ops->release(w->port, u.token);
 	q->outstanding--;
 	q->reaped++;
