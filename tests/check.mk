@@ -16,8 +16,9 @@ check: need-all
 	@$(MAKE) --no-print-directory e2e-quick
 	@echo 'make check: everything passed'
 
-# Those first that take longest. (check-sanitizers runs all that unit does.)
-check-parts: check-valgrind-long check-valgrind coverage e2e-long check-mutants scenarios
+# Those first that take longest: coverage is a long row of steps, one after the other. (check-sanitizers runs
+# all that unit does.)
+check-parts: coverage check-valgrind-long check-valgrind e2e-long check-mutants scenarios
 
 # What is missing is named; nothing is ever installed from here.
 # `make deps check` in one go: first the one, then the other, with -j as well. (What is installed changes
